@@ -34,6 +34,8 @@ import { Upkeep } from './archive/upkeep.ts'
 const MAX_WAITING = 1000
 /** How long sessions may take to commit what has arrived before their connections are closed. */
 const COMMIT_WITHIN_MS = 2_500
+/** Discovery announces no port below. */
+const UNPRIVILEGED_PORT_MIN = 1024
 
 /** A running server. */
 export interface RunningServer {
@@ -183,7 +185,8 @@ class Server implements RunningServer {
     void operations.settle()
     this.#listener = this.#closeLater(await this.#listen({ identity, peers, desk, sessions, operations }))
     if (legacyPort !== undefined) this.#legacy = this.#closeLater(await this.#startLegacy(archive, legacyPort))
-    if (discovery) this.#announcer = this.#closeLater(await this.#announce(identity, desk))
+    if (discovery && this.port < UNPRIVILEGED_PORT_MIN) this.#logPrivilegedPort()
+    else if (discovery) this.#announcer = this.#closeLater(await this.#announce(identity, desk))
   }
 
   async close (): Promise<void> {
@@ -328,6 +331,12 @@ class Server implements RunningServer {
         this.#log({ event: 'upkeep-failed', area, code, message }, `${area}: upkeep failed: ${message}`)
       },
     })
+  }
+
+  #logPrivilegedPort (): void {
+    const message = `Clients do not connect to port ${this.port} if they find it on the network, because it is privileged. ` +
+      'Use a port from 1024 on, or start clients with --server HOST:PORT.'
+    this.#log({ event: 'discovery-problem', message }, message)
   }
 
   async #announce (identity: Identity, desk: PairingDesk): Promise<Announcer> {

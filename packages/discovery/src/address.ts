@@ -84,3 +84,15 @@ function sharesPrefix (left: Uint8Array, right: Uint8Array, bits: number): boole
   }
   return true
 }
+
+/** The text of an address of 4 or 16 bytes, in the form of RFC 5952. */
+export function formatAddress (bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.')
+  const groups = Array.from({ length: 8 }, (_, at) => (((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0)).toString(16))
+  const text = groups.join(':')
+  // The longest run of zero groups, the first of several.
+  const runs = [...text.matchAll(/(?<![0-9a-f])0(?::0)+(?![0-9a-f])/gu)].sort((a, b) => b[0].length - a[0].length || a.index - b.index)
+  const run = runs[0]
+  if (run === undefined) return text
+  return `${text.slice(0, run.index).replace(/:$/u, '')}::${text.slice(run.index + run[0].length).replace(/^:/u, '')}`
+}

@@ -1,9 +1,8 @@
 import { wait } from '@filesync/protocol'
 import type { Clock, FileSyncError } from '@filesync/protocol'
 import type { DatagramBus } from './datagram-bus.ts'
-import type { DnsSdInit } from './find-servers.ts'
-import { allowDiscover, inspectLinks, inspectSubnet, NAME_THE_SERVER } from './finding.ts'
-import type { ExpectedServer, DiscoveryFinding, Surroundings } from './finding.ts'
+import { allowDiscover, inspectLinks, inspectSubnet, nameTheServer } from './finding.ts'
+import type { DiagnoseFlags, DiscoveryFinding, ExpectedServer, Surroundings } from './finding.ts'
 import { describeLink, isLoopbackLink, linkKey } from './link.ts'
 import type { Link } from './link.ts'
 import type { FoundServer } from './offer-table.ts'
@@ -25,7 +24,8 @@ export interface DiagnoseInit {
   readonly ask: DatagramBus
   /** Listens like a server. */
   readonly listen: DatagramBus
-  readonly dnsSd: DnsSdInit
+  /** On the group of RFC 6762. */
+  readonly dnsBus: DatagramBus
   readonly randomBytes: (count: number) => Uint8Array
   /** The server that should be found, if it is known. */
   readonly expected?: ExpectedServer | undefined
@@ -51,7 +51,7 @@ export async function * diagnose (init: DiagnoseInit): AsyncGenerator<DiscoveryF
       probe.ask()
       await wait(init.clock, part * LISTEN_MS, init.signal)
     }
-    yield * groupFindings(probe)
+    yield * groupFindings(probe, init.surroundings.flags)
     yield * discoverFindings(probe, init)
     yield * offerFindings(probe, init)
     yield * reachFindings(probe, init)
@@ -61,13 +61,13 @@ export async function * diagnose (init: DiagnoseInit): AsyncGenerator<DiscoveryF
   }
 }
 
-function * groupFindings (probe: Probe): Generator<DiscoveryFinding> {
+function * groupFindings (probe: Probe, flags: DiagnoseFlags | undefined): Generator<DiscoveryFinding> {
   for (const link of probe.links) yield { check: 'group', level: 'ok', what: `The group is joined on ${describeLink(link)}.` }
-  for (const error of probe.faults) yield faultFinding('group', error)
+  for (const error of probe.faults) yield faultFinding('group', error, flags)
 }
 
 function * discoverFindings (probe: Probe, { role, surroundings }: DiagnoseInit): Generator<DiscoveryFinding> {
-  for (const error of probe.sendFaults) yield faultFinding('discover', error)
+  for (const error of probe.sendFaults) yield faultFinding('discover', error, surroundings.flags)
   for (const link of probe.links) {
     if (probe.failing.has(linkKey(link))) continue
     if (probe.heardOn.has(linkKey(link))) {
@@ -78,8 +78,8 @@ function * discoverFindings (probe: Probe, { role, surroundings }: DiagnoseInit)
   }
 }
 
-function faultFinding (check: DiscoveryFinding['check'], { message }: FileSyncError): DiscoveryFinding {
-  return { check, level: 'fault', what: message, fix: `do what the message says, or ${NAME_THE_SERVER}` }
+function faultFinding (check: DiscoveryFinding['check'], { message }: FileSyncError, flags: DiagnoseFlags | undefined): DiscoveryFinding {
+  return { check, level: 'fault', what: message, fix: `do what the message says, or ${nameTheServer(flags)}` }
 }
 
 function unheard (link: Link, role: 'client' | 'server'): DiscoveryFinding {
@@ -91,7 +91,7 @@ function unheard (link: Link, role: 'client' | 'server'): DiscoveryFinding {
   }
 }
 
-function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Generator<DiscoveryFinding> {
+function * offerFindings (probe: Probe, { role, expected, surroundings: { flags } }: DiagnoseInit): Generator<DiscoveryFinding> {
   for (const server of probe.offers) {
     const what = `${describeServer(server)} answers DISCOVER over ${server.interfaceName}.`
     yield { check: 'offer', level: 'ok', what, server: placeOf(server) }
@@ -103,7 +103,7 @@ function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Gener
   for (const { message } of probe.dnsFaults) {
     yield { check: 'dns-sd', level: 'warning', what: message, fix: 'nothing if DISCOVER works; otherwise do what the message says' }
   }
-  const subnet = expected === undefined ? undefined : inspectSubnet(expected, probe.links)
+  const subnet = expected === undefined ? undefined : inspectSubnet(expected, probe.links, flags)
   if (subnet !== undefined) yield subnet
   if (probe.offers.length > 0) return
   const hidden = probe.services[0]
@@ -116,7 +116,7 @@ function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Gener
     }
   } else if (subnet === undefined) {
     const level = role === 'client' ? 'fault' : 'warning'
-    yield { check: 'offer', level, what: `No server answers${whereOf(probe.links)}.`, fix: noServerFix(role) }
+    yield { check: 'offer', level, what: `No server answers${whereOf(probe.links)}.`, fix: noServerFix(role, flags) }
   }
 }
 
@@ -125,11 +125,11 @@ function whereOf (links: readonly Link[]): string {
   return outer.length === 0 ? ' on this machine' : ` on this machine or over ${outer.map(describeLink).join(', ')}`
 }
 
-function noServerFix (role: 'client' | 'server'): string {
+function noServerFix (role: 'client' | 'server', flags: DiagnoseFlags | undefined): string {
   return role === 'server'
     ? 'start the server and run this command again'
-    : 'start filesync-server on a machine in this subnet and allow UDP port 9999 there; ' +
-      `on guest Wi-Fi or in another subnet, ${NAME_THE_SERVER}`
+    : 'start a server on a machine in this subnet and allow UDP port 9999 there; ' +
+      `on guest Wi-Fi or in another subnet, ${nameTheServer(flags)}`
 }
 
 async function * reachFindings (probe: Probe, { reach, expected, signal }: DiagnoseInit): AsyncGenerator<DiscoveryFinding> {

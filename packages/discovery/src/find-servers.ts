@@ -1,8 +1,7 @@
 import { backOffMs, encodeDiscover } from '@filesync/protocol'
 import type { Clock, DiscoverPurpose, FileSyncError } from '@filesync/protocol'
 import type { BusEvent, DatagramBus } from './datagram-bus.ts'
-import { readService, SERVICE_QUESTION } from './dns-sd.ts'
-import type { DnsCodec } from './dns-sd.ts'
+import { readServers, serverQuestion } from './dns-sd.ts'
 import { EventQueue } from './event-queue.ts'
 import { FaultReport } from './fault-report.ts'
 import { freshNonce } from './nonce.ts'
@@ -15,19 +14,16 @@ const FIRST_DELAY_MS = 250
 /** The longest delay between questions; DNS-SD announcements still arrive at once. */
 const LONGEST_DELAY_MS = 8_000
 
-const WAITING_SERVERS = CANDIDATES_PER_ROUND
+/** RFC 6762 section 5.2: the interval between questions by DNS-SD at least doubles, up to an hour. */
+const DNS_INTERVAL_MS = { first: 1_000, longest: 3_600_000 }
 
-/** How to find servers by DNS-SD. */
-export interface DnsSdInit {
-  /** On the group of RFC 6762. Taken over, and closed at the end. */
-  readonly bus: DatagramBus
-  readonly codec: DnsCodec
-}
+const WAITING_SERVERS = CANDIDATES_PER_ROUND
 
 export interface FindInit {
   /** Asks from ports of its own. Taken over, and closed at the end. */
   readonly bus: DatagramBus
-  readonly dnsSd?: DnsSdInit | undefined
+  /** On the group of RFC 6762, to find servers by DNS-SD too. Owned, and closed at the end. */
+  readonly dnsBus?: DatagramBus | undefined
   readonly want: DiscoverPurpose
   /** Id prefixes of paired servers: all but four places of a round are reserved for them. */
   readonly pinned?: readonly string[] | undefined
@@ -66,6 +62,8 @@ class Search {
   readonly #faults: FaultReport
   /** Questions since the last change of the links; determines the back-off. */
   #questions = 0
+  #dnsDueMs = 0
+  #dnsIntervalMs = DNS_INTERVAL_MS.first
   #cancelAsk: () => void = () => { /* nothing is scheduled yet */ }
 
   constructor (init: FindInit) {
@@ -75,12 +73,12 @@ class Search {
   }
 
   async run (signal: AbortSignal): Promise<void> {
-    const { bus, dnsSd } = this.#init
+    const { bus, dnsBus } = this.#init
     try {
       this.#askIn(0)
       await Promise.all([
         readBus(bus, signal, event => { this.#take(event) }),
-        dnsSd === undefined ? undefined : readBus(dnsSd.bus, signal, event => { this.#takeDns(event, dnsSd.codec) }),
+        dnsBus === undefined ? undefined : readBus(dnsBus, signal, event => { this.#takeDns(event) }),
       ])
     } finally {
       this.#cancelAsk()
@@ -89,17 +87,23 @@ class Search {
   }
 
   #ask (): void {
-    const { bus, dnsSd, want, randomBytes } = this.#init
+    const { bus, want, randomBytes } = this.#init
     const nonce = freshNonce(randomBytes)
     this.#table.startRound(nonce)
     const question = encodeDiscover({ v: 2, nonce, want })
     for (const link of bus.links) this.#faults.watch(link, bus.send(question, link))
-    if (dnsSd !== undefined) {
-      const query = dnsSd.codec.encode({ kind: 'query', questions: [SERVICE_QUESTION], answers: [] })
-      for (const link of dnsSd.bus.links) this.#faults.watch(link, dnsSd.bus.send(query, link))
-    }
+    this.#askByDns()
     const random = (randomBytes(1)[0] ?? 0) / 256
     this.#askIn(backOffMs(++this.#questions, { firstMs: FIRST_DELAY_MS, maxMs: LONGEST_DELAY_MS }, random))
+  }
+
+  #askByDns (): void {
+    const { dnsBus, clock } = this.#init
+    const nowMs = clock.monotonicMs()
+    if (dnsBus === undefined || nowMs < this.#dnsDueMs) return
+    this.#dnsDueMs = nowMs + this.#dnsIntervalMs
+    this.#dnsIntervalMs = Math.min(2 * this.#dnsIntervalMs, DNS_INTERVAL_MS.longest)
+    for (const link of dnsBus.links) this.#faults.watch(link, dnsBus.send(serverQuestion(), link))
   }
 
   #askIn (delayMs: number): void {
@@ -109,6 +113,8 @@ class Search {
 
   #askAgain (): void {
     this.#questions = 0
+    this.#dnsDueMs = 0
+    this.#dnsIntervalMs = DNS_INTERVAL_MS.first
     // Not within this turn: several links that come up together are asked together.
     this.#askIn(0)
   }
@@ -120,11 +126,11 @@ class Search {
     if (event.kind === 'datagram') this.#yield(this.#table.hear(event))
   }
 
-  #takeDns (event: BusEvent, codec: DnsCodec): void {
+  #takeDns (event: BusEvent): void {
     this.#faults.note(event)
     if (event.kind === 'up') this.#askAgain()
     if (event.kind !== 'datagram') return
-    for (const service of readService(event, codec)) {
+    for (const service of readServers(event)) {
       if (service.gone) this.#table.forget(service.server)
       else this.#yield(this.#table.admit(service.server))
     }

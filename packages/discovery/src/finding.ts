@@ -14,8 +14,21 @@ export interface DiscoveryFinding {
   readonly server?: ExpectedServer & { readonly idPrefix?: string }
 }
 
+/** What options of a program are called, so that a fix can name them. */
+export interface DiagnoseFlags {
+  /** Takes the server as HOST:PORT: `--server`. */
+  readonly server?: string | undefined
+  /** Takes the name of an interface: `--interface`. */
+  readonly interface?: string | undefined
+  /** Takes the address to listen on: `--bind`. */
+  readonly bind?: string | undefined
+}
+
 /** Works around any trouble with multicast. */
-export const NAME_THE_SERVER = 'name the server: --server HOST:PORT'
+export function nameTheServer (flags: DiagnoseFlags | undefined, place?: string): string {
+  const flag = flags?.server
+  return flag === undefined ? `connect to the server by its address${place === undefined ? '' : `, ${place}`}` : `name the server: ${flag} ${place ?? 'HOST:PORT'}`
+}
 
 /** Bridges of Docker, Podman, libvirt, LXC and Kubernetes, which lead to containers of this machine only. */
 const BRIDGE = /^(docker|br-[0-9a-f]{12}$|podman|cni|virbr|lxcbr|lxdbr|veth|flannel|cali)/u
@@ -32,6 +45,7 @@ export interface Surroundings {
   readonly inContainer: boolean
   /** The operating system, as Node names it: each has its own commands. */
   readonly platform: string
+  readonly flags?: DiagnoseFlags | undefined
 }
 
 /** The command that enables an interface. */
@@ -52,7 +66,7 @@ export function allowDiscover (platform: string): string {
 
 /** Checks the interfaces without sending anything. */
 export function inspectLinks (surroundings: Surroundings): DiscoveryFinding[] {
-  const { used, choice } = surroundings
+  const { used, choice, flags } = surroundings
   const outer = used.filter(link => !isLoopbackLink(link))
   const findings = used.map(describeUse)
   for (const name of choice.interfaces ?? []) {
@@ -61,7 +75,7 @@ export function inspectLinks (surroundings: Surroundings): DiscoveryFinding[] {
       check: 'interface',
       level: 'fault',
       what: `The interface ${name} does not exist, is down, has no address, or does not support multicast.`,
-      fix: `${enableInterface(name, surroundings.platform)}, or use another --interface (${namesOf(surroundings.all)})`,
+      fix: `${enableInterface(name, surroundings.platform)}, or use another ${flags?.interface ?? 'interface'} (${namesOf(surroundings.all)})`,
     })
   }
   const { bind } = choice
@@ -70,7 +84,7 @@ export function inspectLinks (surroundings: Surroundings): DiscoveryFinding[] {
       check: 'interface',
       level: 'fault',
       what: `No interface with the address ${bind} is up and can be used for discovery.`,
-      fix: 'use --bind with an address of this machine, or leave it out',
+      fix: `use ${flags?.bind ?? 'bind'} with an address of this machine, or leave it out`,
     })
   } else if (outer.length === 0 && choice.interfaces === undefined && (bind === undefined || !isLoopback(bind))) {
     findings.push({
@@ -80,7 +94,7 @@ export function inspectLinks (surroundings: Surroundings): DiscoveryFinding[] {
       fix: 'connect this machine to the network',
     })
   }
-  return [...findings, ...inspectContainers(surroundings, outer), ...inspectTwins(outer)]
+  return [...findings, ...inspectContainers(surroundings, outer), ...inspectTwins(outer, flags)]
 }
 
 function describeUse (link: Link): DiscoveryFinding {
@@ -90,7 +104,7 @@ function describeUse (link: Link): DiscoveryFinding {
   return { check: 'interface', level: 'ok', what: `${describeLink(link)} is used to find ${whom}.` }
 }
 
-function inspectContainers ({ inContainer }: Surroundings, outer: readonly Link[]): DiscoveryFinding[] {
+function inspectContainers ({ inContainer, flags }: Surroundings, outer: readonly Link[]): DiscoveryFinding[] {
   const ipv4 = outer.filter(link => link.family === 'IPv4')
   if (ipv4.length === 0) return []
   if (ipv4.every(link => BRIDGE.test(link.interfaceName))) {
@@ -106,11 +120,11 @@ function inspectContainers ({ inContainer }: Surroundings, outer: readonly Link[
     check: 'container',
     level: 'fault',
     what: 'This program runs in a container with a bridged network, which does not forward multicast.',
-    fix: `run the container with --network host, or ${NAME_THE_SERVER}`,
+    fix: `run the container with --network host, or ${nameTheServer(flags)}`,
   }]
 }
 
-function inspectTwins (outer: readonly Link[]): DiscoveryFinding[] {
+function inspectTwins (outer: readonly Link[], flags: DiagnoseFlags | undefined): DiscoveryFinding[] {
   const twin = outer.flatMap((link, index) => outer.slice(index + 1)
     .filter(other => link.family === 'IPv4' && other.interfaceName !== link.interfaceName && isOnLink(other.address, link))
     .map(other => [link, other] as const))[0]
@@ -120,7 +134,7 @@ function inspectTwins (outer: readonly Link[]): DiscoveryFinding[] {
     check: 'interface',
     level: 'warning',
     what: `${describeLink(left)} and ${describeLink(right)} are in one subnet, so answers may arrive on the wrong one.`,
-    fix: `disconnect one of them, or use --interface ${left.interfaceName}`,
+    fix: `disconnect one of them, or use ${flags?.interface ?? 'the interface'} ${left.interfaceName}`,
   }]
 }
 
@@ -141,7 +155,9 @@ export interface ExpectedServer {
 }
 
 /** A finding if multicast from an expected server cannot reach this machine; otherwise undefined. */
-export function inspectSubnet (expected: ExpectedServer, used: readonly Link[]): DiscoveryFinding | undefined {
+export function inspectSubnet (
+  expected: ExpectedServer, used: readonly Link[], flags?: DiagnoseFlags
+): DiscoveryFinding | undefined {
   const { address, port } = expected
   if (parseAddress(address) === undefined || used.some(link => isOnLink(address, link))) return undefined
   const ours = used.filter(link => !isLoopbackLink(link)).map(link => `${link.address}/${link.prefixLength}`).join(', ')
@@ -150,7 +166,7 @@ export function inspectSubnet (expected: ExpectedServer, used: readonly Link[]):
     level: 'fault',
     what: `The server's address ${address} is in no subnet of this machine (${ours === '' ? 'which has none' : ours}), ` +
       'and routers do not forward multicast.',
-    fix: `name the server: --server ${address.includes(':') ? `[${address}]` : address}:${port}, or connect both to one subnet`,
+    fix: `${nameTheServer(flags, `${address.includes(':') ? `[${address}]` : address}:${port}`)}, or connect both to one subnet`,
     server: { address, port },
   }
 }

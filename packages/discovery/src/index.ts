@@ -1,14 +1,19 @@
 /**
- * Find servers on the local network, and be found. A result is a hint: only the TLS connection to a server proves its identity.
- * docs/protocol.md specifies the datagrams.
+ * Find services on the local network, and announce your own, over any carrier of datagrams: `@filesync/discovery/node` has the
+ * same over sockets. A result is a hint and proves nothing. docs/protocol.md specifies the datagrams of FileSync servers.
  *
  * @packageDocumentation
  */
-export { announce } from './announce.ts'
+export { announce as answerDiscover } from './announce.ts'
 export type { BusEvent, DatagramBus, Endpoint } from './datagram-bus.ts'
 export { diagnose } from './diagnose.ts'
-export type { DnsCodec } from './dns-sd.ts'
 export type { DiscoveryFinding } from './finding.ts'
 export { findServers } from './find-servers.ts'
 export type { Link } from './link.ts'
 export type { FoundServer } from './offer-table.ts'
+export { ServiceAnnouncer } from './service/announce-service.ts'
+export type { AnnounceServiceInit } from './service/announce-service.ts'
+export { findServices } from './service/find-services.ts'
+export type { FindServicesInit, ServiceEvent } from './service/find-services.ts'
+export type { Service } from './service/found-service.ts'
+export type { AnnouncedService } from './service/service-records.ts'

@@ -31,7 +31,7 @@ const NONCES_REMEMBERED = 3
 /** A server that is silent for more rounds is taken for gone. The first ones fall into one second, where DNS-SD speaks once. */
 const SILENT_ROUNDS = 5
 /** Privileged ports are never dialled: a forged answer shall not lead anybody to a mail or file server. */
-const PORT_MIN = 1024
+export const SERVER_PORT_MIN = 1024
 
 interface Known {
   readonly server: FoundServer
@@ -88,7 +88,7 @@ export class OfferTable {
 
   /** The server itself where it is news: never heard of, silent for some rounds, or changed. */
   admit (server: FoundServer): FoundServer | undefined {
-    if (server.port < PORT_MIN) return undefined
+    if (server.port < SERVER_PORT_MIN) return undefined
     const key = `${server.idPrefix} ${server.address} ${server.port}`
     const known = this.#known.get(key)
     if (known !== undefined && known.server.pairing === server.pairing) {

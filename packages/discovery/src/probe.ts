@@ -1,8 +1,7 @@
 import { asFileSyncError, decodeDiscover, encodeDiscover, isFileSyncError } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import type { BusEvent, DatagramBus } from './datagram-bus.ts'
-import { readService, SERVICE_QUESTION } from './dns-sd.ts'
-import type { DnsSdInit } from './find-servers.ts'
+import { readServers, serverQuestion } from './dns-sd.ts'
 import { linkKey } from './link.ts'
 import type { Link } from './link.ts'
 import { freshNonce } from './nonce.ts'
@@ -16,7 +15,7 @@ const SHOWN_SERVERS = 8
 export interface ProbeInit {
   readonly ask: DatagramBus
   readonly listen: DatagramBus
-  readonly dnsSd: DnsSdInit
+  readonly dnsBus: DatagramBus
   readonly randomBytes: (count: number) => Uint8Array
 }
 
@@ -53,25 +52,24 @@ export class Probe {
 
   /** Hears until the signal is aborted. */
   async run (signal: AbortSignal): Promise<void> {
-    const { ask, listen, dnsSd } = this.#init
+    const { ask, listen, dnsBus } = this.#init
     await Promise.all([
       readBus(ask, signal, event => { this.#hearOffer(event) }),
       readBus(listen, signal, event => { this.#hearQuestion(event) }),
-      readBus(dnsSd.bus, signal, event => { this.#hearService(event) }),
+      readBus(dnsBus, signal, event => { this.#hearService(event) }),
     ])
   }
 
   /** Sends one question of each kind over every link. */
   ask (): void {
-    const { ask, dnsSd, randomBytes } = this.#init
+    const { ask, dnsBus, randomBytes } = this.#init
     const nonce = freshNonce(randomBytes)
     this.#nonces.add(nonce)
     this.#table.startRound(nonce)
     const question = encodeDiscover({ v: 2, nonce, want: 'sync' })
     for (const link of ask.links) ask.send(question, link).catch((error: unknown) => { this.#noteFailure(link, error) })
-    const query = dnsSd.codec.encode({ kind: 'query', questions: [SERVICE_QUESTION], answers: [] })
-    for (const link of dnsSd.bus.links) {
-      dnsSd.bus.send(query, link)
+    for (const link of dnsBus.links) {
+      dnsBus.send(serverQuestion(), link)
         .catch((error: unknown) => { note(this.dnsFaults, asFileSyncError(error, 'DISCOVERY_UNAVAILABLE')) })
     }
   }
@@ -103,7 +101,7 @@ export class Probe {
   #hearService (event: BusEvent): void {
     if (event.kind === 'fault') note(this.dnsFaults, event.error)
     if (event.kind !== 'datagram') return
-    for (const { server, gone } of readService(event, this.#init.dnsSd.codec)) {
+    for (const { server, gone } of readServers(event)) {
       const key = `${server.idPrefix} ${server.address} ${server.port}`
       if (gone) this.#services.delete(key)
       else if (this.#services.size < 64) this.#services.set(key, server)

@@ -6,7 +6,6 @@ import type { DiagnoseInit } from '../src/diagnose.ts'
 import { allowDiscover, inspectLinks, inspectSubnet } from '../src/finding.ts'
 import type { DiscoveryFinding } from '../src/finding.ts'
 import type { Link } from '../src/link.ts'
-import { dnsCodec } from '../src/node/dns-codec.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import type { MemoryBus } from '../src/testing/memory-network.ts'
 import { idA, MemoryHosts, onWire } from './support/memory-hosts.ts'
@@ -28,7 +27,6 @@ async function examine (
   const links = onWire('10.0.0.2')
   const machine = { ask: hosts.network.bus({ role: 'ask', links }), listen: hosts.network.bus({ role: 'listen', links }) }
   const dns = hosts.network.bus({ role: 'listen', links, port: 5353 })
-  const dnsSd = { bus: dns, codec: dnsCodec }
   spoil({ ...machine, dns })
   const findings: DiscoveryFinding[] = []
   let over = false
@@ -38,7 +36,7 @@ async function examine (
       role: 'client',
       surroundings,
       ...machine,
-      dnsSd,
+      dnsBus: dns,
       randomBytes,
       clock: hosts.clock,
       signal: hosts.signal,
@@ -137,7 +135,7 @@ test('stops when the signal is aborted', async () => {
       surroundings,
       ask: bus(),
       listen: bus(),
-      dnsSd: { bus: bus(5353), codec: dnsCodec },
+      dnsBus: bus(5353),
       randomBytes,
       clock: hosts.clock,
       signal: stop.signal,
@@ -188,8 +186,10 @@ describe('the interfaces', () => {
   })
 
   test('an expected server of another subnet, and of this one', () => {
-    expect(inspectSubnet({ address: '192.168.2.9', port: 4433 }, [lo, eth])?.fix).toContain('--server 192.168.2.9:4433')
-    expect(inspectSubnet({ address: '2001:db8::1', port: 4433 }, [lo, eth])?.fix).toContain('--server [2001:db8::1]:4433')
+    const flags = { server: '--at' }
+    expect(inspectSubnet({ address: '192.168.2.9', port: 4433 }, [lo, eth], flags)?.fix).toContain('--at 192.168.2.9:4433')
+    expect(inspectSubnet({ address: '2001:db8::1', port: 4433 }, [lo, eth], flags)?.fix).toContain('--at [2001:db8::1]:4433')
+    expect(inspectSubnet({ address: '192.168.2.9', port: 4433 }, [lo, eth])?.fix).not.toContain('--')
     expect(inspectSubnet({ address: '192.168.1.9', port: 4433 }, [lo, eth])).toBeUndefined()
   })
 })

@@ -1,45 +1,14 @@
-import { seededRandom } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { serviceRecords } from '../src/dns-sd.ts'
-import type { DnsRecord } from '../src/dns-sd.ts'
-import { dnsCodec } from '../src/node/dns-codec.ts'
+import { serverService } from '../src/dns-sd.ts'
+import { decodeMessage, encodeMessage } from '../src/service/dns-message.ts'
+import type { DnsRecord } from '../src/service/dns-message.ts'
+import { serviceRecords } from '../src/service/service-records.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import { idA, idB, MemoryHosts, onWire } from './support/memory-hosts.ts'
 
 let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })
 afterEach(async () => { await hosts.end() })
-
-const link = memoryLink('10.0.0.1/24')
-const advertised = { tlsPort: 4433, idPrefix: idA, isPairing: () => true }
-
-describe('the encoding', () => {
-  test('reads back a response, of either family', () => {
-    for (const each of [link, memoryLink('fe80::1/64')]) {
-      const message = { kind: 'response', questions: [], answers: serviceRecords(advertised, each) } as const
-      expect(dnsCodec.decode(dnsCodec.encode(message))).toEqual(message)
-    }
-  })
-
-  test('is what RFC 1035 and RFC 6762 say, byte by byte', () => {
-    const query = dnsCodec.encode({ kind: 'query', questions: [{ name: '_filesync._tcp.local', type: 'PTR' }], answers: [] })
-    const expected = '0000 0000 0001 0000 0000 0000 09 5f66696c6573796e63 04 5f746370 05 6c6f63616c 00 000c 0001'
-    expect(Buffer.from(query).toString('hex')).toBe(expected.replaceAll(' ', ''))
-  })
-
-  test('refuses what is no DNS message, and never throws', () => {
-    const random = seededRandom(3)
-    const valid = dnsCodec.encode({ kind: 'response', questions: [], answers: serviceRecords(advertised, link) })
-    for (let index = 0; index < 20_000; index++) {
-      const bytes = valid.slice(0, Math.ceil(random() * valid.length))
-      for (let change = 0; change < 4; change++) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
-      dnsCodec.decode(bytes)
-    }
-    expect(dnsCodec.decode(new Uint8Array(11))).toBeUndefined()
-    expect(dnsCodec.decode(new Uint8Array(1_501))).toBeUndefined()
-    expect(dnsCodec.decode(Uint8Array.from([0, 0, 0x84, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]))).toBeUndefined()
-  })
-})
 
 /** Finds by DNS-SD alone: nobody answers DISCOVER in these tests. */
 const byDnsSd = { withDnsSd: true }
@@ -48,7 +17,7 @@ test('a server is found by DNS-SD alone, at once', async () => {
   hosts.service(idA, onWire('10.0.0.1'), { isPairing: () => true })
   await hosts.pass(2_000)
   const { found } = hosts.client(onWire('10.0.0.2'), byDnsSd)
-  await hosts.pass(0)
+  await hosts.pass(150)
   expect(found).toEqual([{ address: '10.0.0.1', port: 4433, idPrefix: idA, pairing: true, interfaceName: 'eth0' }])
 })
 
@@ -93,9 +62,9 @@ test('a flood of 10,000 questions is answered once a second', async () => {
   hosts.service(idA, onWire('10.0.0.1'))
   await hosts.pass(2_000)
   const before = hosts.network.sent.length
-  const bytes = dnsCodec.encode({ kind: 'query', questions: [{ name: '_FileSync._tcp.local', type: 'PTR' }], answers: [] })
+  const bytes = encodeMessage({ kind: 'query', questions: [{ name: '_FileSync._tcp.local', type: 'PTR' }], answers: [] })
   for (let index = 0; index < 10_000; index++) hosts.network.inject('wire', { address: '10.0.0.9', port: 5353 }, { to: 'group', bytes })
-  await hosts.pass(0)
+  await hosts.pass(900)
   expect(hosts.network.sent.length - before).toBe(10_001)
 })
 
@@ -110,16 +79,33 @@ test.each([
   hosts.network.inject(
     'wire',
     { address, port },
-    { to: 'group', bytes: dnsCodec.encode({ kind: 'query', questions: [question], answers: [] }) }
+    { to: 'group', bytes: encodeMessage({ kind: 'query', questions: [question], answers: [] }) }
   )
-  await hosts.pass(0)
+  await hosts.pass(900)
   expect(hosts.network.sent.length - before).toBe(1)
 })
 
+test('questions by DNS-SD are at least a second apart, and the interval doubles', async () => {
+  hosts.client(onWire('10.0.0.2'), byDnsSd)
+  const sentAtMs: number[] = []
+  for (let ms = 0; ms <= 64_000; ms += 250) {
+    const before = hosts.network.sent.length
+    await hosts.pass(250)
+    const isQuestion = ({ bytes }: { bytes: Uint8Array }): boolean => decodeMessage(bytes)?.kind === 'query'
+    if (hosts.network.sent.slice(before).some(isQuestion)) sentAtMs.push(hosts.clock.monotonicMs())
+  }
+  const intervals = sentAtMs.slice(1).map((ms, index) => ms - (sentAtMs[index] ?? 0))
+  expect(intervals.length).toBeGreaterThan(3)
+  for (const [index, interval] of intervals.entries()) expect(interval).toBeGreaterThanOrEqual(1_000 * 2 ** index - 250)
+})
+
 describe('a response is believed only of its sender', () => {
-  const real = serviceRecords({ tlsPort: 4433, idPrefix: idB, isPairing: () => false }, memoryLink('10.0.0.9/24'))
+  const service = serverService({ tlsPort: 4433, idPrefix: idB, isPairing: () => false })
+  const { listing, own, addresses } = serviceRecords(service, memoryLink('10.0.0.9/24'), [])
+  const real = [listing, ...own, ...addresses]
+  const texts = (...items: string[]): Uint8Array[] => items.map(item => new TextEncoder().encode(item))
   const replaced = (type: string, change: object): DnsRecord[] =>
-    real.map(record => (record.type === type ? { ...record, ...change } : record))
+    real.map(record => (record.type === type ? { ...record, ...change } as DnsRecord : record))
 
   test.each<[string, DnsRecord[], number, number]>([
     ['as it should be', real, 5353, 1],
@@ -127,9 +113,9 @@ describe('a response is believed only of its sender', () => {
     ["with a third machine's address", replaced('A', { address: '10.0.0.50' }), 5353, 0],
     ['without an address', real.filter(({ type }) => type !== 'A'), 5353, 0],
     ['with a privileged port', replaced('SRV', { port: 22 }), 5353, 0],
-    ['of another version', replaced('TXT', { texts: ['v=3', `id=${idB}`] }), 5353, 0],
-    ['without an id', replaced('TXT', { texts: ['v=2'] }), 5353, 0],
-    ['with an id that is none', replaced('TXT', { texts: ['v=2', 'id=\u001b[2J'] }), 5353, 0],
+    ['of another version', replaced('TXT', { texts: texts('v=3', `id=${idB}`) }), 5353, 0],
+    ['without an id', replaced('TXT', { texts: texts('v=2') }), 5353, 0],
+    ['with an id that is none', replaced('TXT', { texts: texts('v=2', 'id=\u001b[2J') }), 5353, 0],
     ['of another service', replaced('SRV', { name: 'x._http._tcp.local' }), 5353, 0],
   ])('%s', async (_, answers, port, expected) => {
     const { found } = hosts.client(onWire('10.0.0.2'), byDnsSd)
@@ -137,7 +123,7 @@ describe('a response is believed only of its sender', () => {
     hosts.network.inject(
       'wire',
       { address: '10.0.0.9', port },
-      { to: 'group', bytes: dnsCodec.encode({ kind: 'response', questions: [], answers }) }
+      { to: 'group', bytes: encodeMessage({ kind: 'response', questions: [], answers }) }
     )
     await hosts.pass(0)
     expect(found).toHaveLength(expected)

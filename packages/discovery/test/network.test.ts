@@ -129,7 +129,7 @@ describe.skipIf(reason !== undefined).concurrent('real sockets on machines of th
     const findings = await client.start({ do: 'diagnose', expected: { address: '10.0.9.1', port: 4433 } }).end()
     expect(findings.filter(({ check, level }) => check === 'offer' && level === 'ok')).toEqual([])
     expect(findings).toContainEqual(
-      expect.objectContaining({ check: 'subnet', level: 'fault', fix: expect.stringContaining('--server 10.0.9.1:4433') as string })
+      expect.objectContaining({ check: 'subnet', level: 'fault', fix: expect.stringContaining('by its address, 10.0.9.1:4433') as string })
     )
     expect(findings).toContainEqual(
       expect.objectContaining({ check: 'discover', level: 'ok', what: expect.stringContaining('fst0 (10.0.0.2/24)') as string })

@@ -15,6 +15,9 @@ import { stateDirOf } from '../settings.ts'
 import type { HostPort, ServerFlags } from '../settings.ts'
 import type { CommandContext } from './push.ts'
 
+/** What findings of discovery may tell the user to use. */
+const DISCOVERY_FLAGS = { server: '--server', interface: '--interface' }
+
 /** `filesync-client doctor`: why this client cannot reach its server, and how to fix it. Resolves with the exit code, 1 for a fault. */
 export async function doctor (flags: ServerFlags, { terminal, signal }: CommandContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
@@ -99,7 +102,7 @@ async function * diagnoseNetwork (
   flags: ServerFlags, target: Target | undefined, signal: AbortSignal,
 ): AsyncGenerator<DiscoveryFinding, void, undefined> {
   const expected = target === undefined ? undefined : { address: target.host, port: target.port }
-  const findings = diagnose({ role: 'client', clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface })
+  const findings = diagnose({ role: 'client', flags: DISCOVERY_FLAGS, clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface })
   for await (const finding of findings) {
     // The usual fix is to name the server, which the user has done already.
     if (finding.check === 'subnet' && target?.isFromUser === true) {

@@ -21,6 +21,9 @@ export interface DoctorFlags extends ServerCommonFlags {
 /** A server on this machine answers within milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000
 
+/** What findings of discovery may tell the user to use. */
+const DISCOVERY_FLAGS = { server: '--server', interface: '--interface', bind: '--bind' }
+
 /** `filesync-server doctor`: what keeps clients from finding this server. Resolves with the exit code: 1 if there is a fault. */
 export async function doctor (flags: DoctorFlags, { terminal, signal }: ServerContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
@@ -41,7 +44,7 @@ async function * examine (flags: DoctorFlags, stateDir: string, signal: AbortSig
   yield describeServer(status)
   let own: DiscoveryFinding['server']
   const findings = diagnose({
-    role: 'server', clock: systemClock, signal, reach: canConnect, interfaces: flags.interface, bind: flags.bind,
+    role: 'server', flags: DISCOVERY_FLAGS, clock: systemClock, signal, reach: canConnect, interfaces: flags.interface, bind: flags.bind,
   })
   for await (const finding of findings) {
     const isOwn = running !== undefined && finding.server?.idPrefix === idPrefix(running.identity.id)

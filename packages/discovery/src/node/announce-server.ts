@@ -1,18 +1,24 @@
+import { isIdPrefix } from '@filesync/protocol'
 import type { Clock, FileSyncError } from '@filesync/protocol'
-import { announce } from '../announce.ts'
+import { systemClock } from '@filesync/protocol/node'
+import { announce as answerDiscover } from '../announce.ts'
 import type { Advertised } from '../announce.ts'
+import { checkCallback, checkCommon } from '../arguments.ts'
 import { announceDnsSd } from '../dns-sd.ts'
 import type { Link, LinkChoice } from '../link.ts'
-import { dnsCodec } from './dns-codec.ts'
+import { SERVER_PORT_MIN } from '../offer-table.ts'
+import { checkPort, shown } from '../service/service-type.ts'
 import { DISCOVERY, MULTICAST_DNS } from './groups.ts'
+import { holdProcess } from './hold-process.ts'
 import { openMulticastBus } from './multicast-bus.ts'
 
 export interface AnnounceServerInit extends Advertised, LinkChoice {
   /** Whether to announce the server by DNS-SD too; true by default. */
   readonly dnsSd?: boolean | undefined
-  readonly clock: Clock
+  /** The system's clock by default. */
+  readonly clock?: Clock | undefined
   /** Stops announcing, like `close`. */
-  readonly signal: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Called with DISCOVERY_UNAVAILABLE for an interface that cannot be used, once per cause; the others keep working. */
   readonly onProblem?: ((error: FileSyncError) => void) | undefined
 }
@@ -28,21 +34,24 @@ export interface Announcer {
 }
 
 /**
- * Makes a server discoverable on the interfaces of this machine, until it is closed or the signal is aborted. Resolves after each
- * interface that is up was tried; does not reject if none can be used, because a server works without discovery.
+ * Makes a FileSync server discoverable on the interfaces of this machine, by OFFER and by DNS-SD, until it is closed or the
+ * signal is aborted. Resolves after each interface that is up was tried; does not reject if none can be used, because a server
+ * works without discovery, and starts as soon as one can. Keeps the process running. Throws TypeError.
  */
 export async function announceServer (init: AnnounceServerInit): Promise<Announcer> {
-  const { clock, interfaces, bind } = init
+  check(init)
+  const { clock = systemClock, interfaces, bind } = init
   const closed = new AbortController()
-  const signal = AbortSignal.any([init.signal, closed.signal])
+  const signal = init.signal === undefined ? closed.signal : AbortSignal.any([init.signal, closed.signal])
   const choice = { interfaces, bind }
+  const release = holdProcess()
   const bus = await openMulticastBus({ group: DISCOVERY, role: 'listen', choice, clock })
-  const running = [announce({ ...init, bus, signal })]
+  const running = [answerDiscover({ ...init, bus, clock, signal })]
   if (init.dnsSd !== false) {
     const dnsBus = await openMulticastBus({ group: MULTICAST_DNS, role: 'listen', choice, clock })
-    running.push(announceDnsSd({ ...init, bus: dnsBus, codec: dnsCodec, signal }))
+    running.push(announceDnsSd({ ...init, bus: dnsBus, clock, random: Math.random, signal }))
   }
-  const ended = Promise.all(running)
+  const ended = Promise.all(running).finally(release)
   // Awaited in close; until then a rejection must not end the process.
   ended.catch(() => { closed.abort() })
   return {
@@ -53,4 +62,16 @@ export async function announceServer (init: AnnounceServerInit): Promise<Announc
       await ended
     },
   }
+}
+
+function check (init: AnnounceServerInit): void {
+  checkCommon(init, 'announceServer')
+  const { idPrefix, isPairing, tlsPort, legacyPort } = init
+  // Clients never connect to a privileged port that a datagram names, so one would be announced in vain.
+  checkPort(tlsPort, 'announceServer: tlsPort', SERVER_PORT_MIN)
+  if (legacyPort !== undefined) checkPort(legacyPort, 'announceServer: legacyPort')
+  if (typeof idPrefix !== 'string' || !isIdPrefix(idPrefix)) {
+    throw new TypeError(`announceServer: idPrefix must be the first 16 symbols of a device id, but is ${shown(idPrefix)}.`)
+  }
+  checkCallback(isPairing ?? null, 'announceServer: isPairing')
 }

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import type { Clock } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { checkCallback, checkChoice, checkCommon } from '../arguments.ts'
 import { diagnose as diagnoseOverBuses } from '../diagnose.ts'
 import type { Reach } from '../diagnose.ts'
-import type { ExpectedServer, DiscoveryFinding } from '../finding.ts'
+import type { DiagnoseFlags, DiscoveryFinding, ExpectedServer } from '../finding.ts'
 import type { LinkChoice } from '../link.ts'
-import { dnsCodec } from './dns-codec.ts'
+import { checkPort } from '../service/service-type.ts'
 import { DISCOVERY, MULTICAST_DNS } from './groups.ts'
 import { openMulticastBus } from './multicast-bus.ts'
 import { networkLinks } from './network-links.ts'
@@ -20,17 +22,28 @@ export interface DiagnoseServersInit extends LinkChoice {
   readonly expected?: ExpectedServer | undefined
   /** Tried for each server that is found or expected. */
   readonly reach?: Reach | undefined
-  readonly clock: Clock
-  readonly signal: AbortSignal
+  /** Names of the caller's options for people, to be used in fixes. */
+  readonly flags?: DiagnoseFlags | undefined
+  /** The system's clock by default. */
+  readonly clock?: Clock | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
  * Looks for what keeps servers from being found on the interfaces of this machine, and tells what it finds as it goes. Takes
- * about two seconds. Throws the signal's reason when it is aborted.
+ * about two seconds. Throws the signal's reason when it is aborted, and TypeError.
  */
-export async function * diagnose (init: DiagnoseServersInit): AsyncGenerator<DiscoveryFinding, void, undefined> {
-  const { clock, interfaces, bind } = init
-  init.signal.throwIfAborted()
+export function diagnose (init: DiagnoseServersInit): AsyncGenerator<DiscoveryFinding, void, undefined> {
+  checkCommon(init, 'diagnose')
+  checkChoice(init.role, 'diagnose: role', ['client', 'server'])
+  checkCallback(init.reach, 'diagnose: reach')
+  if (init.expected !== undefined) checkPort(init.expected.port, 'diagnose: expected.port')
+  return examine(init)
+}
+
+async function * examine (init: DiagnoseServersInit): AsyncGenerator<DiscoveryFinding, void, undefined> {
+  const { clock = systemClock, interfaces, bind, flags, signal = new AbortController().signal } = init
+  signal.throwIfAborted()
   const choice = { interfaces, bind }
   const all = networkLinks()
   const [ask, listen, dnsBus] = await Promise.all([
@@ -40,10 +53,12 @@ export async function * diagnose (init: DiagnoseServersInit): AsyncGenerator<Dis
   ])
   yield * diagnoseOverBuses({
     ...init,
-    surroundings: { all, choice, inContainer: CONTAINER_MARKS.some(path => existsSync(path)), platform: process.platform },
+    surroundings: { all, choice, inContainer: CONTAINER_MARKS.some(path => existsSync(path)), platform: process.platform, flags },
     ask,
     listen,
-    dnsSd: { bus: dnsBus, codec: dnsCodec },
+    dnsBus,
+    clock,
+    signal,
     randomBytes,
   })
 }

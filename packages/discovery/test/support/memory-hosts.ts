@@ -5,7 +5,6 @@ import type { Advertised } from '../../src/announce.ts'
 import { announceDnsSd } from '../../src/dns-sd.ts'
 import { findServers } from '../../src/find-servers.ts'
 import type { FindInit } from '../../src/find-servers.ts'
-import { dnsCodec } from '../../src/node/dns-codec.ts'
 import type { FoundServer } from '../../src/offer-table.ts'
 import { memoryLink, MemoryNetwork } from '../../src/testing/memory-network.ts'
 import type { MemoryBus, MemoryLink } from '../../src/testing/memory-network.ts'
@@ -37,7 +36,7 @@ export class MemoryHosts {
     this.#running.push(
       announceDnsSd({
         bus,
-        codec: dnsCodec,
+        random: () => 0.5,
         clock: this.clock,
         tlsPort: 4433,
         idPrefix,
@@ -53,8 +52,8 @@ export class MemoryHosts {
   client (links: readonly MemoryLink[], more: Partial<FindInit> & { withDnsSd?: boolean } = {}): { found: FoundServer[], bus: MemoryBus } {
     const bus = this.network.bus({ role: 'ask', links })
     const found: FoundServer[] = []
-    const dnsSd = more.withDnsSd === true ? { bus: this.network.bus({ role: 'listen', links, port: 5353 }), codec: dnsCodec } : undefined
-    const servers = findServers({ bus, dnsSd, want: 'sync', randomBytes, clock: this.clock, signal: this.signal, ...more })
+    const dnsBus = more.withDnsSd === true ? this.network.bus({ role: 'listen', links, port: 5353 }) : undefined
+    const servers = findServers({ bus, dnsBus, want: 'sync', randomBytes, clock: this.clock, signal: this.signal, ...more })
     this.#running.push((async () => { for await (const server of servers) found.push(server) })())
     return { found, bus }
   }

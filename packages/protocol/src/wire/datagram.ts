@@ -42,23 +42,25 @@ const NONCE = /^[A-Za-z0-9_-]{16}$/u
 const ID_PREFIX = /^[0-9A-HJKMNP-TV-Z]{16}$/u
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535))
 
-const discoverSchema = v.union([
-  v.object({ type: v.literal('DISCOVER'), v: v.literal(2), n: v.pipe(v.string(), v.regex(NONCE)), want: v.picklist(['sync', 'pair']) }),
-  v.object({ type: v.literal('DISCOVER'), v: v.optional(v.undefined()) }),
-])
+const discoverV2Schema = v.object({
+  type: v.literal('DISCOVER'), v: v.literal(2), n: v.pipe(v.string(), v.regex(NONCE)), want: v.picklist(['sync', 'pair']),
+})
+const discoverSchema = v.union([discoverV2Schema, v.object({ type: v.literal('DISCOVER'), v: v.optional(v.undefined()) })])
 
-const offerSchema = v.union([
-  v.object({
-    type: v.literal('OFFER'),
-    port,
-    v: v.literal(2),
-    tls: v.pipe(port, v.minValue(1)),
-    id: v.pipe(v.string(), v.regex(ID_PREFIX)),
-    n: v.pipe(v.string(), v.regex(NONCE)),
-    pair: v.optional(v.boolean()),
-  }),
-  v.object({ type: v.literal('OFFER'), port: v.pipe(port, v.minValue(1)), v: v.optional(v.undefined()) }),
-])
+const offerV1Schema = v.object({ type: v.literal('OFFER'), port: v.pipe(port, v.minValue(1)), v: v.optional(v.undefined()) })
+const offerV2Schema = v.object({
+  type: v.literal('OFFER'),
+  port,
+  v: v.literal(2),
+  tls: v.pipe(port, v.minValue(1)),
+  id: v.pipe(v.string(), v.regex(ID_PREFIX)),
+  n: v.pipe(v.string(), v.regex(NONCE)),
+  pair: v.optional(v.boolean()),
+})
+const offerSchema = v.union([offerV2Schema, offerV1Schema])
+
+/** What the fields of the datagrams are called in the arguments of the encoders. */
+const ARGUMENTS: Readonly<Record<string, string>> = { n: 'nonce', tls: 'tlsPort', id: 'idPrefix', port: 'legacyPort', pair: 'pairing' }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const encoder = new TextEncoder()
@@ -68,9 +70,18 @@ export function isIdPrefix (text: string): boolean {
   return ID_PREFIX.test(text)
 }
 
-/** DISCOVER of version 2, padded so that no answer is larger. */
+/** Refuses what the other end's decoder would refuse. Throws TypeError with the name of the argument. */
+function checkEncodable (schema: v.GenericSchema, message: object, caller: string): void {
+  const [issue] = v.safeParse(schema, message, { abortEarly: true }).issues ?? []
+  if (issue === undefined) return
+  const field = String(issue.path?.[0]?.key ?? 'v')
+  throw new TypeError(`${caller}: invalid ${ARGUMENTS[field] ?? field}: ${issue.message}.`)
+}
+
+/** DISCOVER of version 2, padded so that no answer is larger. Throws TypeError. */
 export function encodeDiscover (discover: DiscoverV2): Uint8Array {
-  const message = { type: 'DISCOVER', v: 2, n: discover.nonce, want: discover.want, pad: '' }
+  const message = { type: 'DISCOVER', v: discover.v, n: discover.nonce, want: discover.want, pad: '' }
+  checkEncodable(discoverV2Schema, message, 'encodeDiscover')
   const padBytes = Math.max(0, LIMITS.discoverBytes - JSON.stringify(message).length)
   return encoder.encode(JSON.stringify({ ...message, pad: 'x'.repeat(padBytes) }))
 }
@@ -80,12 +91,13 @@ export function encodeDiscoverV1 (): Uint8Array {
   return encoder.encode('{"type":"DISCOVER"}')
 }
 
-/** OFFER of either version; the original program ignores the fields it does not know. */
+/** OFFER of either version; the original program ignores the fields it does not know. Throws TypeError. */
 export function encodeOffer (offer: Offer): Uint8Array {
   const { legacyPort: port, tlsPort: tls, idPrefix: id, nonce: n } = offer
   const message = offer.v === 1
     ? { type: 'OFFER', port }
-    : { type: 'OFFER', port, v: 2, tls, id, n, ...(offer.pairing === true && { pair: true }) }
+    : { type: 'OFFER', port, v: offer.v, tls, id, n, ...(offer.pairing !== undefined && offer.pairing !== false && { pair: offer.pairing }) }
+  checkEncodable(offer.v === 1 ? offerV1Schema : offerV2Schema, message, 'encodeOffer')
   return encoder.encode(JSON.stringify(message))
 }
 
