@@ -15,6 +15,11 @@ export const ARROWS = {
     node: ['store', 'upkeep', './archive', './stored-archive'],
     testing: ['store', 'history', './archive', './stored-archive']
   },
+  'packages/discovery': {
+    'dns-sd': ['./address', './datagram-bus', './fault-report', './link', './read-bus', './reply-policy'],
+    node: ['.', 'dns-sd'],
+    testing: ['.']
+  },
   'packages/protocol': {
     '.': [],
     encoding: ['.'],

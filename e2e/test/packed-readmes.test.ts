@@ -6,6 +6,7 @@ import { checkTypes, installPacked, openingExample, PackedPackages, runInstalled
 
 /** What the opening example of each README prints, if it was run from the packed package alone. */
 const OPENINGS: readonly (readonly [name: string, prints: RegExp])[] = [
+  ['discovery', /^up Lamp, 2nd floor .*\nchanged Lamp, 2nd floor .*\ngone Lamp, 2nd floor .*\n$/u],
   ['program', /^Hello, world!\n$/u],
 ]
 

@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { parse as parsePath, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
@@ -99,10 +100,15 @@ export function withCommonSettings (command: Command): Command {
     .addOption(setting('--quiet', 'print errors only'))
 }
 
+function parseAddress (text: string): string {
+  if (isIP(text) === 0) throw new FileSyncError('USAGE', `"${text}" is not an IP address. Write for example 192.168.1.5 or fe80::1.`)
+  return text
+}
+
 /** Adds the settings that choose the network. */
 export function withNetworkSettings (command: Command): Command {
   return command
-    .addOption(setting('--bind <address>', 'listen on this address only'))
+    .addOption(setting('--bind <address>', 'listen on this address only', parseAddress))
     .addOption(listSetting('--interface <name>', 'announce on this network interface only; repeatable'))
 }
 

@@ -1,6 +1,6 @@
 import { parseAddress } from './address.ts'
 import type { LinkChoice } from './link.ts'
-import { shown } from './service/service-type.ts'
+import { shown } from './dns-sd/service-type.ts'
 
 /** What most functions of this package take. */
 export interface CommonInit extends LinkChoice {
@@ -25,7 +25,8 @@ export function checkCommon (init: CommonInit, caller: string): void {
 }
 
 export function checkCallback (callback: unknown, argument: string): void {
-  if (callback !== undefined && typeof callback !== 'function') throw new TypeError(`${argument} must be a function, but is ${shown(callback)}.`)
+  if (callback === undefined || typeof callback === 'function') return
+  throw new TypeError(`${argument} must be a function, but is ${shown(callback)}.`)
 }
 
 export function checkChoice (value: unknown, argument: string, choices: readonly string[]): void {

@@ -1,7 +1,7 @@
 import { backOffMs, encodeDiscover } from '@filesync/protocol'
 import type { Clock, DiscoverPurpose, FileSyncError } from '@filesync/protocol'
 import type { BusEvent, DatagramBus } from './datagram-bus.ts'
-import { readServers, serverQuestion } from './dns-sd.ts'
+import { readServers, serverQuestion } from './filesync-type.ts'
 import { EventQueue } from './event-queue.ts'
 import { FaultReport } from './fault-report.ts'
 import { freshNonce } from './nonce.ts'

@@ -27,7 +27,8 @@ export interface DiagnoseFlags {
 /** Works around any trouble with multicast. */
 export function nameTheServer (flags: DiagnoseFlags | undefined, place?: string): string {
   const flag = flags?.server
-  return flag === undefined ? `connect to the server by its address${place === undefined ? '' : `, ${place}`}` : `name the server: ${flag} ${place ?? 'HOST:PORT'}`
+  if (flag !== undefined) return `name the server: ${flag} ${place ?? 'HOST:PORT'}`
+  return `connect to the server by its address${place === undefined ? '' : `, ${place}`}`
 }
 
 /** Bridges of Docker, Podman, libvirt, LXC and Kubernetes, which lead to containers of this machine only. */
@@ -75,7 +76,8 @@ export function inspectLinks (surroundings: Surroundings): DiscoveryFinding[] {
       check: 'interface',
       level: 'fault',
       what: `The interface ${name} does not exist, is down, has no address, or does not support multicast.`,
-      fix: `${enableInterface(name, surroundings.platform)}, or use another ${flags?.interface ?? 'interface'} (${namesOf(surroundings.all)})`,
+      fix: `${enableInterface(name, surroundings.platform)}, ` +
+        `or use another ${flags?.interface ?? 'interface'} (${namesOf(surroundings.all)})`,
     })
   }
   const { bind } = choice

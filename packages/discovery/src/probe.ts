@@ -1,7 +1,7 @@
 import { asFileSyncError, decodeDiscover, encodeDiscover, isFileSyncError } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import type { BusEvent, DatagramBus } from './datagram-bus.ts'
-import { readServers, serverQuestion } from './dns-sd.ts'
+import { readServers, serverQuestion } from './filesync-type.ts'
 import { linkKey } from './link.ts'
 import type { Link } from './link.ts'
 import { freshNonce } from './nonce.ts'

@@ -81,6 +81,25 @@ describe('OFFER', () => {
   })
 })
 
+it.each<[string, () => Uint8Array, RegExp]>([
+  ['an offer of version 2 with nothing in it', () => encodeOffer({ v: 2, legacyPort: 0 }), /encodeOffer: invalid tlsPort/u],
+  ['an offer of version 1 without a port', () => encodeOffer({ v: 1, legacyPort: 0 }), /encodeOffer: invalid legacyPort/u],
+  ['an offer of another version', () => encodeOffer({ v: 3, legacyPort: 1 } as never), /encodeOffer: invalid v/u],
+  ['a port that is none', () => encodeOffer({ ...offerOf(), tlsPort: NaN }), /encodeOffer: invalid tlsPort/u],
+  ['a prefix that is none', () => encodeOffer({ ...offerOf(), idPrefix: 'x' }), /encodeOffer: invalid idPrefix/u],
+  ['pairing as text', () => encodeOffer({ ...offerOf(), pairing: 'yes' } as never), /encodeOffer: invalid pairing/u],
+  ['a nonce that is none', () => encodeDiscover({ v: 2, nonce: '', want: 'sync' }), /encodeDiscover: invalid nonce/u],
+  ['another purpose', () => encodeDiscover({ v: 2, nonce: 'n'.repeat(16), want: 'x' } as never), /encodeDiscover: invalid want/u],
+  ['a question of version 1', () => encodeDiscover({ v: 1, nonce: 'n'.repeat(16), want: 'sync' } as never), /encodeDiscover: invalid v/u],
+])('what no decoder accepts is not encoded: %s', (_, encode, message) => {
+  expect(encode).toThrow(TypeError)
+  expect(encode).toThrow(message)
+})
+
+function offerOf (): Offer {
+  return { v: 2, legacyPort: 0, tlsPort: 4433, idPrefix: 'A'.repeat(16), nonce: 'n'.repeat(16) }
+}
+
 it('a datagram of any bytes is decoded or rejected', () => {
   fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.json().map(bytes)), datagram => {
     expect(refusal(() => decodeDiscover(datagram))).toMatch(/^(accepted|DATAGRAM_INVALID)$/u)

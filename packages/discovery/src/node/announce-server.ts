@@ -3,11 +3,11 @@ import type { Clock, FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { announce as answerDiscover } from '../announce.ts'
 import type { Advertised } from '../announce.ts'
-import { checkCallback, checkCommon } from '../arguments.ts'
-import { announceDnsSd } from '../dns-sd.ts'
+import { checkCommon } from '../arguments.ts'
+import { announceDnsSd } from '../filesync-type.ts'
 import type { Link, LinkChoice } from '../link.ts'
 import { SERVER_PORT_MIN } from '../offer-table.ts'
-import { checkPort, shown } from '../service/service-type.ts'
+import { checkPort, shown } from '../dns-sd/service-type.ts'
 import { DISCOVERY, MULTICAST_DNS } from './groups.ts'
 import { holdProcess } from './hold-process.ts'
 import { openMulticastBus } from './multicast-bus.ts'
@@ -66,12 +66,13 @@ export async function announceServer (init: AnnounceServerInit): Promise<Announc
 
 function check (init: AnnounceServerInit): void {
   checkCommon(init, 'announceServer')
-  const { idPrefix, isPairing, tlsPort, legacyPort } = init
+  const { idPrefix, tlsPort, legacyPort } = init
   // Clients never connect to a privileged port that a datagram names, so one would be announced in vain.
   checkPort(tlsPort, 'announceServer: tlsPort', SERVER_PORT_MIN)
   if (legacyPort !== undefined) checkPort(legacyPort, 'announceServer: legacyPort')
   if (typeof idPrefix !== 'string' || !isIdPrefix(idPrefix)) {
     throw new TypeError(`announceServer: idPrefix must be the first 16 symbols of a device id, but is ${shown(idPrefix)}.`)
   }
-  checkCallback(isPairing ?? null, 'announceServer: isPairing')
+  const isPairing: unknown = Reflect.get(init, 'isPairing')
+  if (typeof isPairing !== 'function') throw new TypeError(`announceServer: isPairing must be a function, but is ${shown(isPairing)}.`)
 }

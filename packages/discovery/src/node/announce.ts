@@ -3,10 +3,10 @@ import type { Clock, FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { checkCallback, checkCommon } from '../arguments.ts'
 import type { Link, LinkChoice } from '../link.ts'
-import { ServiceAnnouncer } from '../service/announce-service.ts'
-import { checkHostLabel, checkPort, checkServiceName, typeName } from '../service/service-type.ts'
-import { txtItems } from '../service/txt.ts'
-import type { TxtInput } from '../service/txt.ts'
+import { ServiceAnnouncer } from '../dns-sd/announcer.ts'
+import { checkHostLabel, checkPort, checkServiceName, typeName } from '../dns-sd/service-type.ts'
+import { txtItems } from '../dns-sd/txt.ts'
+import type { TxtInput } from '../dns-sd/txt.ts'
 import { groupOf } from './groups.ts'
 import type { MulticastGroup } from './groups.ts'
 import { holdProcess } from './hold-process.ts'
@@ -43,7 +43,7 @@ export interface Announcement {
   readonly listening: boolean
   /** The links that it is announced on now. */
   readonly links: readonly Link[]
-  /** Replaces the properties; whoever has found the service is told at once. Throws TypeError. */
+  /** Replaces the properties; those who have found the service hear of it at once. Throws TypeError. */
   update (change: { readonly txt: TxtInput }): void
   /** Says goodbye, and resolves when nothing is heard or sent any more. Does nothing the second time. */
   close (): Promise<void>
@@ -71,7 +71,8 @@ export async function announce (init: AnnounceInit): Promise<Announcement> {
   const release = holdProcess()
   const bus = await openMulticastBus({ group, role: 'listen', choice: { interfaces, bind }, clock })
   const announcer = new ServiceAnnouncer({
-    bus, clock, signal, onProblem, onRename, groupPort: group.port, probes: true, random: Math.random, service: () => ({ ...service, texts }),
+    bus, clock, signal, onProblem, onRename, groupPort: group.port, probes: true, random: Math.random,
+    service: () => ({ ...service, texts }),
   })
   const ended = announcer.run().finally(release)
   // Awaited in close; until then a rejection must not end the process.

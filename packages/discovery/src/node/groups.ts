@@ -1,7 +1,7 @@
 import { DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT } from '@filesync/protocol'
 import { parseAddress } from '../address.ts'
-import { MDNS_GROUP_IPV4, MDNS_GROUP_IPV6, MDNS_PORT } from '../dns-sd.ts'
-import { checkPort, shown } from '../service/service-type.ts'
+import { MDNS_GROUP_IPV4, MDNS_GROUP_IPV6, MDNS_PORT } from '../filesync-type.ts'
+import { checkPort, shown } from '../dns-sd/service-type.ts'
 import type { Group } from './link-socket.ts'
 
 /** No router may pass a question on. */
@@ -23,7 +23,11 @@ export function groupOf (group: MulticastGroup | undefined, caller: string): Gro
   if (group === undefined) return MULTICAST_DNS
   const { IPv4, IPv6, port } = group
   const [four, six] = [IPv4, IPv6].map(address => parseAddress(address))
-  if (four?.length !== 4 || (four[0] ?? 0) >> 4 !== 14) throw new TypeError(`${caller}: group.IPv4 must be in 224.0.0.0/4, but is ${shown(IPv4)}.`)
-  if (six?.length !== 16 || six[0] !== 0xff || six[1] !== 2) throw new TypeError(`${caller}: group.IPv6 must be in ff02::/16, but is ${shown(IPv6)}.`)
+  if (four?.length !== 4 || (four[0] ?? 0) >> 4 !== 14) {
+    throw new TypeError(`${caller}: group.IPv4 must be in 224.0.0.0/4, but is ${shown(IPv4)}.`)
+  }
+  if (six?.length !== 16 || six[0] !== 0xff || six[1] !== 2) {
+    throw new TypeError(`${caller}: group.IPv6 must be in ff02::/16, but is ${shown(IPv6)}.`)
+  }
   return { name: 'DNS-SD', IPv4, IPv6, port: checkPort(port, `${caller}: group.port`), ttl: 1 }
 }

@@ -8,7 +8,7 @@ import { systemClock } from '@filesync/protocol/node'
 import { seededRandom } from '@filesync/protocol/testing'
 import type { DatagramBus } from '../../src/datagram-bus.ts'
 import { findServers as findOverBus } from '../../src/find-servers.ts'
-import { announceServer, diagnose, findServers } from '../../src/node/index.ts'
+import { announce, announceServer, diagnose, find, findServers } from '../../src/node/index.ts'
 import { openMulticastBus } from '../../src/node/multicast-bus.ts'
 import { DISCOVERY } from '../../src/node/groups.ts'
 
@@ -17,6 +17,8 @@ import { DISCOVERY } from '../../src/node/groups.ts'
 
 type Task =
   | { readonly do: 'serve', readonly id: string, readonly dnsSd?: boolean, readonly interfaces?: string[] }
+  | { readonly do: 'announce', readonly name: string, readonly type: string, readonly port: number, readonly txt: Record<string, string> }
+  | { readonly do: 'follow', readonly type: string }
   | { readonly do: 'find', readonly dnsSd?: boolean }
   | { readonly do: 'find over a bad line', readonly seed: number }
   | { readonly do: 'diagnose', readonly expected?: { address: string, port: number } }
@@ -63,7 +65,7 @@ async function serve (task: Extract<Task, { do: 'serve' }>, { print, signal }: R
   await announcer.close()
 }
 
-async function find (task: Extract<Task, { do: 'find' | 'find over a bad line' }>, { print, signal }: Run): Promise<void> {
+async function findAll (task: Extract<Task, { do: 'find' | 'find over a bad line' }>, { print, signal }: Run): Promise<void> {
   const startMs = clock.monotonicMs()
   const init = { want: 'sync', clock, signal } as const
   const servers =
@@ -108,7 +110,19 @@ async function run (task: Task, how: Run): Promise<void> {
   switch (task.do) {
     case 'serve': return await serve(task, how)
     case 'find':
-    case 'find over a bad line': return await find(task, how)
+    case 'find over a bad line': return await findAll(task, how)
+    case 'announce': {
+      const announcement = await announce({ ...task, signal: how.signal })
+      how.print('announced', { name: announcement.name })
+      await new Promise(resolve => { how.signal.addEventListener('abort', resolve) })
+      return await announcement.close()
+    }
+    case 'follow':
+      how.print('looking')
+      for await (const { kind, service: { txtBytes: _, ...service } } of find({ type: task.type, signal: how.signal })) {
+        how.print(kind, service)
+      }
+      return
     case 'flood': return await flood(task, how)
     case 'diagnose':
       for await (const finding of diagnose({ role: 'client', clock, signal: how.signal, expected: task.expected }))

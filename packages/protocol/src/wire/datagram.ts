@@ -74,7 +74,8 @@ export function isIdPrefix (text: string): boolean {
 function checkEncodable (schema: v.GenericSchema, message: object, caller: string): void {
   const [issue] = v.safeParse(schema, message, { abortEarly: true }).issues ?? []
   if (issue === undefined) return
-  const field = String(issue.path?.[0]?.key ?? 'v')
+  const key = issue.path?.[0]?.key
+  const field = typeof key === 'string' ? key : 'v'
   throw new TypeError(`${caller}: invalid ${ARGUMENTS[field] ?? field}: ${issue.message}.`)
 }
 

@@ -146,16 +146,17 @@ export class ServiceAnnouncer {
 
   /**
    * Another service with this name or host. What is announced already is probed for again first (RFC 6762 section 9): then
-   * whoever answers has the name. Two services differ in SRV, so a change of our own properties is not taken for a conflict.
+   * the one that answers has the name. Two services differ in SRV, so a change of our own properties is not taken for a conflict.
    */
   #checkConflict (message: DnsMessage, { link, source }: Heard, announcer: LinkAnnouncer): void {
     const { own: [srv], addresses } = serviceRecords(this.#service(), link, [...this.#own.values()])
     const claims = [...message.answers, ...message.additionals ?? []].filter(({ ttlSeconds }) => ttlSeconds > 0)
-    const isNameTaken = claims.some(record => record.type === 'SRV' && nameKey(record.name) === nameKey(srv.name) && !sameRecord(record, srv))
+    const isNameTaken = claims.some(record => record.type === 'SRV' && nameKey(record.name) === nameKey(srv.name) &&
+      !sameRecord(record, srv))
+    const isOwn = (text: string): boolean => [...this.#own.values()].some(({ address }) => sameAddress(address, text))
     // Our own packets come back, on every interface of one segment.
-    const isOurs = [...this.#own.values()].some(({ address }) => sameAddress(address, source.address))
-    const isHostTaken = !isOurs && claims.some(record => isAddress(record) && addresses.some(({ name }) => nameKey(name) === nameKey(record.name)) &&
-      ![...this.#own.values()].some(({ address }) => sameAddress(address, record.address)))
+    const isHostTaken = !isOwn(source.address) && claims.some(record => isAddress(record) && !isOwn(record.address) &&
+      addresses.some(({ name }) => nameKey(name) === nameKey(record.name)))
     if (!isNameTaken && !isHostTaken) return
     if (announcer.isAnnounced) {
       announcer.start()

@@ -3,16 +3,17 @@ import { seededRandom } from '@filesync/protocol/testing'
 import * as oracle from 'dns-packet'
 import { describe, expect, test } from 'vitest'
 import { formatAddress, parseAddress } from '../src/address.ts'
-import { decodeMessage, encodeMessage } from '../src/service/dns-message.ts'
-import type { DnsMessage } from '../src/service/dns-message.ts'
-import { escapeLabel, labelBytes, nameKey, readLabel, splitName } from '../src/service/domain-name.ts'
-import { serviceRecords } from '../src/service/service-records.ts'
-import { checkPort, checkServiceName, instanceName, nextHost, nextName, readInstance, typeName } from '../src/service/service-type.ts'
-import { readTxt, txtItems } from '../src/service/txt.ts'
+import { decodeMessage, encodeMessage } from '../src/dns-sd/dns-message.ts'
+import type { DnsMessage } from '../src/dns-sd/dns-message.ts'
+import { escapeLabel, labelBytes, nameKey, readLabel, splitName } from '../src/dns-sd/domain-name.ts'
+import { serviceRecords } from '../src/dns-sd/service-records.ts'
+import { checkPort, checkServiceName, instanceName, nextHost, nextName, readInstance, typeName } from '../src/dns-sd/service-type.ts'
+import { readTxt, txtItems } from '../src/dns-sd/txt.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 
 const links = [memoryLink('10.0.0.1/24'), memoryLink('fe80::1/64')]
-const service = { type: '_ipp._tcp.local', name: 'Printer 3.5', host: 'desk', port: 631, texts: txtItems({ rp: 'ipp/print', color: true }, 'txt') }
+const texts = txtItems({ rp: 'ipp/print', color: true }, 'txt')
+const service = { type: '_ipp._tcp.local', name: 'Printer 3.5', host: 'desk', port: 631, texts }
 const { listing, own, addresses } = serviceRecords(service, memoryLink('10.0.0.1/24'), links)
 const response: DnsMessage = {
   kind: 'response', questions: [], answers: [listing, ...own], authorities: [], additionals: addresses, isTruncated: false,
@@ -46,7 +47,10 @@ describe('messages', () => {
       type: 'response', flags: oracle.AUTHORITATIVE_ANSWER,
       answers: [
         { type: 'PTR', name: '_ipp._tcp.local', data: 'Copier._ipp._tcp.local', ttl: 10 },
-        { type: 'SRV', name: 'Copier._ipp._tcp.local', flush: true, class: 'IN', ttl: 10, data: { port: 1, target: 'a.local', priority: 1, weight: 2 } },
+        {
+          type: 'SRV', name: 'Copier._ipp._tcp.local', flush: true, class: 'IN', ttl: 10,
+          data: { port: 1, target: 'a.local', priority: 1, weight: 2 },
+        },
         { type: 'NSEC', name: 'a.local', ttl: 10, data: { nextDomain: 'a.local', rrtypes: ['A'] } },
         { type: 'AAAA', name: 'a.local', ttl: 10, data: '2001:db8::7:0:0:1' },
       ],
@@ -146,7 +150,8 @@ describe('properties', () => {
   })
 })
 
-test.each(['ipp', '_ipp', '_ipp._sctp', '_ipp._tcp.local', '_a-very-long-service._tcp', '_1._tcp', '_a--b._tcp', '', 7])('the type %s is refused', type => {
+const WRONG_TYPES = ['ipp', '_ipp', '_ipp._sctp', '_ipp._tcp.local', '_a-very-long-service._tcp', '_1._tcp', '_a--b._tcp', '', 7]
+test.each(WRONG_TYPES)('the type %s is refused', type => {
   expect(() => typeName(type, 'type')).toThrow(/type must be a service type such as "_ipp._tcp"/u)
 })
 

@@ -1,8 +1,8 @@
 import type { DnsMessage, DnsQuestion, DnsRecord } from './dns-message.ts'
 import { nameKey } from './domain-name.ts'
 import type { ServiceEvent } from './find-services.ts'
-import { readService, serviceText } from './found-service.ts'
-import type { Place, Service } from './found-service.ts'
+import { readService, serviceText } from './found.ts'
+import type { Place, Service } from './found.ts'
 import { RecordCache, remainingSeconds } from './record-cache.ts'
 
 /** RFC 6762 section 5.2: the first question after 20 to 120 ms, then after a second, and each time twice as long, up to an hour. */
@@ -35,7 +35,7 @@ export class InterfaceBrowser {
   readonly #place: Place
   readonly #random: () => number
   readonly #cache: RecordCache
-  /** Instances of which something is missing. */
+  /** Instances that lack a record. */
   readonly #asking = new Map<string, Asking>()
   readonly #reported = new Map<string, Reported>()
   /** Instances that may differ from what was reported. */

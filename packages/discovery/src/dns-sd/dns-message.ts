@@ -219,7 +219,9 @@ class Reader {
     return record
   }
 
-  #data (head: RecordHead, type: string | undefined, { length, end }: { readonly length: number, readonly end: number }): DnsRecord | undefined {
+  #data (
+    head: RecordHead, type: string | undefined, { length, end }: { readonly length: number, readonly end: number }
+  ): DnsRecord | undefined {
     switch (type) {
       case 'PTR': return { ...head, type, target: this.name() }
       case 'SRV': {
@@ -233,6 +235,7 @@ class Reader {
       }
       case 'A': return length === 4 ? { ...head, type, address: formatAddress(this.take(4)) } : undefined
       case 'AAAA': return length === 16 ? { ...head, type, address: formatAddress(this.take(16)) } : undefined
+      case undefined:
       default: return undefined
     }
   }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { serverService } from '../src/dns-sd.ts'
-import { decodeMessage, encodeMessage } from '../src/service/dns-message.ts'
-import type { DnsRecord } from '../src/service/dns-message.ts'
-import { serviceRecords } from '../src/service/service-records.ts'
+import { serverService } from '../src/filesync-type.ts'
+import { decodeMessage, encodeMessage } from '../src/dns-sd/dns-message.ts'
+import type { DnsRecord } from '../src/dns-sd/dns-message.ts'
+import { serviceRecords } from '../src/dns-sd/service-records.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import { idA, idB, MemoryHosts, onWire } from './support/memory-hosts.ts'
 
@@ -105,7 +105,7 @@ describe('a response is believed only of its sender', () => {
   const real = [listing, ...own, ...addresses]
   const texts = (...items: string[]): Uint8Array[] => items.map(item => new TextEncoder().encode(item))
   const replaced = (type: string, change: object): DnsRecord[] =>
-    real.map(record => (record.type === type ? { ...record, ...change } as DnsRecord : record))
+    real.map(record => (record.type === type ? { ...record, ...change } : record))
 
   test.each<[string, DnsRecord[], number, number]>([
     ['as it should be', real, 5353, 1],

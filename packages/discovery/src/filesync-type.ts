@@ -5,11 +5,11 @@ import type { Advertised } from './announce.ts'
 import type { DatagramBus } from './datagram-bus.ts'
 import type { FoundServer } from './offer-table.ts'
 import type { Heard } from './reply-policy.ts'
-import { ServiceAnnouncer } from './service/announce-service.ts'
-import { decodeMessage, encodeMessage } from './service/dns-message.ts'
-import { nameKey } from './service/domain-name.ts'
-import type { AnnouncedService } from './service/service-records.ts'
-import { txtItems } from './service/txt.ts'
+import { ServiceAnnouncer } from './dns-sd/announcer.ts'
+import { decodeMessage, encodeMessage } from './dns-sd/dns-message.ts'
+import { nameKey } from './dns-sd/domain-name.ts'
+import type { AnnouncedService } from './dns-sd/service-records.ts'
+import { txtItems } from './dns-sd/txt.ts'
 
 /** RFC 6762 section 3. */
 export const MDNS_GROUP_IPV4 = '224.0.0.251'
@@ -51,7 +51,8 @@ export function readServers (heard: Heard): HeardServer[] {
     if (record.type !== 'SRV' || !nameKey(record.name).endsWith(`.${SERVICE_TYPE}`)) return []
     const claims = records.some(other => (other.type === 'A' || other.type === 'AAAA') &&
       other.name === record.target && sameAddress(other.address, source.address))
-    const texts = records.flatMap(other => other.type === 'TXT' && other.name === record.name ? other.texts.map(text => decoder.decode(text)) : [])
+    const texts = records.flatMap(other => other.type === 'TXT' && other.name === record.name ? other.texts : [])
+      .map(text => decoder.decode(text))
     const idPrefix = texts.find(text => text.startsWith('id='))?.slice(3) ?? ''
     if (!claims || !texts.includes('v=2') || !isIdPrefix(idPrefix)) return []
     const pairing = texts.includes('pair=1')

@@ -53,20 +53,17 @@ export interface ServiceProperties {
 
 /** Reads the items of a TXT record. Items without a key are ignored, and of several with one key the first counts. */
 export function readTxt (items: readonly Uint8Array[]): ServiceProperties {
-  // Without a prototype: a peer chooses the keys.
-  const txt = Object.create(null) as Record<string, string | true>
-  const txtBytes = Object.create(null) as Record<string, Uint8Array>
+  const found = new Map<string, Uint8Array | true>()
   const decoder = new TextDecoder()
   for (const item of items) {
     const at = item.indexOf(0x3d)
     const key = decoder.decode(at < 0 ? item : item.subarray(0, at)).toLowerCase()
-    if (key === '' || key in txt) continue
-    if (at < 0) {
-      txt[key] = true
-    } else {
-      txtBytes[key] = item.slice(at + 1)
-      txt[key] = decoder.decode(txtBytes[key])
-    }
+    if (key === '' || found.has(key)) continue
+    found.set(key, at < 0 ? true : item.slice(at + 1))
   }
-  return { txt, txtBytes }
+  // This creates properties of the object itself, also for a key such as __proto__ that a peer has chosen.
+  return {
+    txt: Object.fromEntries([...found].map(([key, value]) => [key, value === true ? value : decoder.decode(value)])),
+    txtBytes: Object.fromEntries([...found].flatMap(([key, value]) => value === true ? [] : [[key, value]])),
+  }
 }

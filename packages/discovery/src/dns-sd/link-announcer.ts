@@ -163,7 +163,7 @@ export class LinkAnnouncer {
     this.#pending = undefined
     if (answers.length === 0) return
     const { listing, own, addresses } = this.#init.records()
-    // What whoever asks needs next (RFC 6763 section 12).
+    // What the asker needs next (RFC 6763 section 12).
     const related = answers.some(({ type, name }) => type === 'PTR' && name !== TYPES_NAME && name === listing.name)
       ? [...own, ...addresses]
       : answers.some(({ type }) => type === 'SRV') ? addresses : []
@@ -177,7 +177,7 @@ export class LinkAnnouncer {
   }
 }
 
-/** RFC 6762 section 7.1: whoever asks has the answer, with at least half of its time to live. */
+/** RFC 6762 section 7.1: the asker has the answer, with at least half of its time to live. */
 function isKnown (record: DnsRecord, known: readonly DnsRecord[]): boolean {
   return known.some(other => sameRecord(record, other) && other.ttlSeconds >= record.ttlSeconds / 2)
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { DnsMessage, DnsRecord } from '../src/service/dns-message.ts'
-import { serviceRecords } from '../src/service/service-records.ts'
+import type { DnsMessage, DnsRecord } from '../src/dns-sd/dns-message.ts'
+import { serviceRecords } from '../src/dns-sd/service-records.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import { ServiceHosts } from './support/service-hosts.ts'
 
@@ -116,17 +116,18 @@ describe('a service', () => {
     expect(kinds(events)).toEqual(['up', 'gone', 'up'])
   })
 
-  test('of which parts are missing is found after asking for them', async () => {
+  test('that lacks some records is found after asking for them', async () => {
     const { events } = hosts.find('10.0.0.2')
     await hosts.pass(200)
     const [listing, srv, , address] = foreign()
     hosts.say(says(listing === undefined ? [] : [listing]))
     const before = hosts.network.sent.length
     await hosts.pass(100)
-    expect(hosts.heard(before).flatMap(({ message }) => message.questions.map(({ type }) => type)).sort()).toEqual(['SRV', 'TXT'])
+    const asked = (): string[] => hosts.heard(before).flatMap(({ message }) => message.questions.map(({ type }) => type))
+    expect(asked().sort()).toEqual(['SRV', 'TXT'])
     hosts.say(says(srv === undefined ? [] : [srv]))
     await hosts.pass(1_100)
-    expect(hosts.heard(before).flatMap(({ message }) => message.questions.map(({ type }) => type))).toEqual(expect.arrayContaining(['A', 'AAAA']))
+    expect(asked()).toEqual(expect.arrayContaining(['A', 'AAAA']))
     hosts.say(says(address === undefined ? [] : [address]))
     await hosts.pass(100)
     // Without TXT, against the specification: it is found all the same.
@@ -275,7 +276,8 @@ describe('an announcement', () => {
     await hosts.pass(5_000)
     for (const [name, type, expected] of [
       ['_services._dns-sd._udp.local', 'PTR', ['PTR 4500']], ['printer._ipp._tcp.local', 'SRV', ['SRV 120']],
-      ['Printer._ipp._tcp.local', 'ANY', ['SRV 120', 'TXT 4500']], ['HOST-10-0-0-1.local', 'A', ['A 120']], ['host-10-0-0-1.local', 'AAAA', []],
+      ['Printer._ipp._tcp.local', 'ANY', ['SRV 120', 'TXT 4500']], ['HOST-10-0-0-1.local', 'A', ['A 120']],
+      ['host-10-0-0-1.local', 'AAAA', []],
     ] as const) {
       const before = hosts.network.sent.length
       hosts.say(query({ questions: [{ name, type }] }))
@@ -312,7 +314,9 @@ describe('hostile announcements', () => {
     const { events } = hosts.find('10.0.0.2')
     await hosts.pass(200)
     const [listing] = foreign()
-    for (let index = 0; index < 2_000; index++) hosts.say(says([{ ...listing, target: `Fake ${index}._ipp._tcp.local` } as DnsRecord]), '10.0.0.66')
+    for (let index = 0; index < 2_000; index++) {
+      hosts.say(says([{ ...listing, target: `Fake ${index}._ipp._tcp.local` } as DnsRecord]), '10.0.0.66')
+    }
     hosts.announce('10.0.0.1')
     await hosts.pass(3_000)
     expect(events).toMatchObject([{ kind: 'up', service: { name: 'Printer' } }])
