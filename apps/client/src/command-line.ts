@@ -17,6 +17,7 @@ import { VERSION } from './software.ts'
 export function createClientProgram (context: CommandContext): Command {
   const program = createProgram({
     name: 'filesync-client',
+    family: 'filesync',
     version: VERSION,
     description: 'Pushes folders to a FileSync server that it finds on the local network.',
     takesPath: true,

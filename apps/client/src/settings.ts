@@ -144,13 +144,15 @@ export function defaultId (): string {
   return hostname()
 }
 
+const STATE_DIR = { name: 'filesync-client', family: 'filesync', option: '--state-dir DIR' } as const
+
 /** The state directory that a command uses. Throws USAGE. */
 export function stateDirOf (flags: ClientFlags, terminal: Terminal): string {
   if (flags.stateDir !== undefined && flags.profile !== undefined) {
     throw new FileSyncError('USAGE', '--state-dir and --profile exclude each other: both choose the state directory. Give one of them.')
   }
   if (flags.stateDir !== undefined) return resolve(flags.stateDir)
-  const base = defaultStateDir('client', terminal.env)
+  const base = defaultStateDir(STATE_DIR, terminal.env)
   return resolve(flags.profile === undefined ? base : `${base}-${flags.profile}`)
 }
 

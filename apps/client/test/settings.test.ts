@@ -20,7 +20,7 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 /** The settings of `push` for a command line. */
 async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<PushSettings> {
   let complete: PushSettings | undefined
-  const program = createProgram({ name: 'filesync-client', version: '0', description: '' })
+  const program = createProgram({ name: 'filesync-client', family: 'filesync', version: '0', description: '' })
   const command = withPushSettings(new Command('push').addArgument(namedPathsArgument('[folder...]')))
   program.addCommand(command.action(async (folders: string[], flags: PushFlags) => {
     complete = await completePushSettings(folders, flags, terminal)

@@ -18,6 +18,7 @@ const MAX_USES = 100_000
 export function createServerProgram (context: ServerContext): Command {
   const program = createProgram({
     name: 'filesync-server',
+    family: 'filesync',
     version: VERSION,
     description: 'Keeps the archive that FileSync clients on the local network push their files to.',
   })

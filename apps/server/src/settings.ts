@@ -144,9 +144,11 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--json-logs', 'log one JSON object per line'))
 }
 
+const STATE_DIR = { name: 'filesync-server', family: 'filesync', isService: true, option: '--state-dir DIR' } as const
+
 /** The state directory of a command. */
 export function stateDirOf (flags: ServerCommonFlags, terminal: Terminal): string {
-  return resolve(flags.stateDir ?? defaultStateDir('server', terminal.env))
+  return resolve(flags.stateDir ?? defaultStateDir(STATE_DIR, terminal.env))
 }
 
 /** Fills in what is missing: asks for it in a terminal, and otherwise uses the default. Throws USAGE. */

@@ -16,7 +16,7 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 /** The settings with which `start` runs for a command line. */
 async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<ServerSettings> {
   let complete: ServerSettings | undefined
-  const program = createProgram({ name: 'filesync-server', version: '0', description: '' })
+  const program = createProgram({ name: 'filesync-server', family: 'filesync', version: '0', description: '' })
   const command = withStartSettings(new Command('start'))
   command.action(async (flags: ServerStartFlags) => { complete = await completeSettings(flags, terminal) })
   program.addCommand(command, { isDefault: true })

@@ -28,8 +28,10 @@ test('there is no home directory, and none is invented', () => {
 
 test('asks for --state-dir', () => {
   const usage = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('--state-dir DIR') as unknown }) as unknown
-  for (const program of ['server', 'client'] as const) expect(() => defaultStateDir(program, {})).toThrow(usage)
-  expect(defaultSettingsFile('filesync-client', {})).toBeUndefined()
+  for (const isService of [true, false]) {
+    expect(() => defaultStateDir({ name: 'hello', isService, option: '--state-dir DIR' }, {})).toThrow(usage)
+  }
+  expect(defaultSettingsFile({ name: 'hello' }, {})).toBeUndefined()
   expect(() => userPath('~/x', {})).toThrow(expect.objectContaining({ code: 'USAGE' }))
 })
 
@@ -37,7 +39,7 @@ test('a command with --state-dir runs, and writes nothing to the working directo
   const folder = await mkdtemp(join(tmpdir(), 'filesync-no-home-'))
   const before = await readdir('.')
   let stateDir: unknown
-  const program = createProgram({ name: 'filesync-client', version: '1', description: '' })
+  const program = createProgram({ name: 'filesync-client', family: 'filesync', version: '1', description: '' })
   program.command('id').addOption(pathSetting('--state-dir <dir>', '')).addOption(pathSetting('--config <file>', ''))
     .action((flags: { stateDir: string }) => { ({ stateDir } = flags) })
   const terminal = fakeTerminal(env)

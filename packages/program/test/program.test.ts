@@ -30,7 +30,7 @@ interface Given {
 async function run ({ flags = [], env = {}, file, action }: Given): Promise<Run> {
   const terminal = fakeTerminal(env)
   let options: Record<string, unknown> | undefined
-  const program = createProgram({ name: 'filesync-test', version: '1.2.3', description: 'A program.' })
+  const program = createProgram({ name: 'filesync-test', family: 'filesync', version: '1.2.3', description: 'A program.' })
   program.command('go', { isDefault: true })
     .addOption(setting('--config <file>', ''))
     .addOption(setting('--name <name>', ''))
@@ -197,7 +197,7 @@ describe('a first word that is not a command', () => {
 
   async function call (argv: readonly string[], takesPath: boolean): Promise<Call> {
     const ran: string[] = []
-    const program = createProgram({ name: 'filesync-test', version: '1', description: '', takesPath })
+    const program = createProgram({ name: 'filesync-test', family: 'filesync', version: '1', description: '', takesPath })
     program.command('start', { isDefault: true }).argument('[dir]')
       .addOption(setting('--quiet', '')).addOption(setting('--server <address>', ''))
       .action((directory: string) => { ran.push(directory) })
@@ -286,7 +286,7 @@ describe('errors', () => {
   ])('reports missing native code, with what to do: %s', async error => {
     const { terminal } = await run({ action: () => { throw error } })
     expect(terminal.complained()).toMatch(/native code is missing for this machine .*--omit=optional/u)
-    expect(terminal.complained()).not.toContain('bug in FileSync')
+    expect(terminal.complained()).not.toContain('this is a bug')
   })
 
   test('keeps the lines of a message, and escapes line ends within them', async () => {
@@ -318,4 +318,46 @@ test('prints help and version on stdout, with exit code 0', async () => {
   expect(help.terminal.printed()).toMatch(/FILESYNC_<OPTION>.*\n?.*XDG_CONFIG_HOME\/filesync\/test\.yaml/u)
   const version = await run({ flags: ['--version'] })
   expect([version.exitCode, version.terminal.printed()]).toEqual([0, '1.2.3\n'])
+})
+
+describe('a program of another name', () => {
+  async function greet (init: { name: string, family?: string }, env: Record<string, string>): Promise<FakeTerminal & { greeted: unknown }> {
+    const program = createProgram(init)
+    const terminal = fakeTerminal({ XDG_CONFIG_HOME: folder, ...env })
+    let greeted: unknown
+    program.command('greet', { isDefault: true }).addOption(setting('--whom <name>', '')).addOption(setting('--needed <x>', '').makeOptionMandatory())
+      .action((flags: { whom?: string, needed: string }) => {
+        greeted = flags.whom
+        if (flags.needed === 'bug') throw new TypeError('x is undefined')
+      })
+    await runProgram(program, env['ARGS']?.split(' ') ?? [], terminal)
+    return { ...terminal, greeted }
+  }
+
+  test('has its own variables and its own settings file', async () => {
+    expect((await greet({ name: 'hello-2' }, { HELLO_2_WHOM: 'Ada', HELLO_2_NEEDED: 'x' })).greeted).toBe('Ada')
+    await mkdir(join(folder, 'hello-2'), { recursive: true })
+    await writeFile(join(folder, 'hello-2', 'config.yaml'), 'whom: Grace\nneeded: x')
+    expect((await greet({ name: 'hello-2' }, {})).greeted).toBe('Grace')
+    await mkdir(join(folder, 'acme'), { recursive: true })
+    await writeFile(join(folder, 'acme', 'server.yaml'), 'needed: x')
+    expect((await greet({ name: 'acme-server', family: 'acme' }, { ACME_WHOM: 'Alan' })).greeted).toBe('Alan')
+  })
+
+  test('is not called FileSync in any message', async () => {
+    const said = [
+      await greet({ name: 'hi' }, { ARGS: '--help' }), await greet({ name: 'hi' }, {}), await greet({ name: 'hi' }, { HI_NEEDED: 'bug' }),
+      await greet({ name: 'hi' }, { HI_NEEDED: 'bug', HI_DEBUG: '1' }), await greet({ name: 'hi' }, { ARGS: 'x' }),
+      await greet({ name: 'hi' }, { HI_CONFIG: '/nonexistent' }),
+    ].map(terminal => `${terminal.printed()}${terminal.complained()}`)
+    expect(said[0]).toMatch(/HI_<OPTION>[^]*hi\/config\.yaml/u)
+    expect(said[1]).toMatch(/set HI_NEEDED in the environment/u)
+    expect(said[2]).toMatch(/this is a bug in hi\. Run it again with HI_DEBUG=1/u)
+    // A stack names the directory that the tests run in.
+    for (const text of [...said.slice(0, 3), ...said.slice(4)]) expect(text).not.toMatch(/filesync/iu)
+  })
+
+  test.each([{ name: '' }, { name: '../x' }, { name: 'a b' }, { name: 'a', family: '/etc' }, {} as { name: string }])('%j is refused', init => {
+    expect(() => createProgram(init)).toThrow(/^createProgram: (name|family) must start with a letter/u)
+  })
 })

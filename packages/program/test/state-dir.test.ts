@@ -15,12 +15,12 @@ describe.runIf(process.platform === 'linux')('default paths', () => {
     [{ STATE_DIRECTORY: '/var/lib/a:/var/lib/b' }, '/var/lib/a'],
     [{ STATE_DIRECTORY: '' }, home],
   ])('with %j, the state directory is %s', (env, directory) => {
-    expect(defaultStateDir('server', env)).toBe(directory)
+    expect(defaultStateDir({ name: 'filesync-server', family: 'filesync', isService: true }, env)).toBe(directory)
   })
 
   test('the configuration file is named after the program', () => {
-    expect(defaultSettingsFile('filesync-client', { XDG_CONFIG_HOME: '/etc/x' })).toBe('/etc/x/filesync/client.yaml')
-    expect(defaultSettingsFile('filesync-server', { XDG_CONFIG_HOME: '' })).toBe(join(homedir(), '.config/filesync/server.yaml'))
+    expect(defaultSettingsFile({ name: 'filesync-client', family: 'filesync' }, { XDG_CONFIG_HOME: '/etc/x' })).toBe('/etc/x/filesync/client.yaml')
+    expect(defaultSettingsFile({ name: 'filesync-server', family: 'filesync' }, { XDG_CONFIG_HOME: '' })).toBe(join(homedir(), '.config/filesync/server.yaml'))
   })
 })
 
@@ -49,5 +49,5 @@ describe('a state directory', () => {
 test.each([
   ['win32', '%APPDATA%\\filesync\\client.yaml'], ['linux', '$XDG_CONFIG_HOME/filesync/client.yaml (~/.config by default)'],
 ] as const)('the help on %s names the settings file of that system', (platform, name) => {
-  expect(settingsFileName('filesync-client', platform)).toBe(name)
+  expect(settingsFileName({ name: 'filesync-client', family: 'filesync' }, platform)).toBe(name)
 })

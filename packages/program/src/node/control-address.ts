@@ -24,11 +24,11 @@ export interface ClaimedAddress {
 export function controlAddress (stateDir: string): string {
   const absolute = resolve(stateDir)
   const digest = createHash('sha256').update(absolute).digest('hex').slice(0, 24)
-  if (process.platform === 'win32') return `\\\\.\\pipe\\filesync-${digest}`
+  if (process.platform === 'win32') return `\\\\.\\pipe\\control-${digest}`
   const address = join(absolute, 'run', NAME)
   if (Buffer.byteLength(address) <= MAX_SOCKET_PATH_BYTES) return address
   throw new FileSyncError('USAGE', `The path of the state directory ${absolute} is too long for a control socket ` +
-    `(${Buffer.byteLength(address)} bytes, at most ${MAX_SOCKET_PATH_BYTES}). Choose a shorter one with --state-dir.`)
+    `(${Buffer.byteLength(address)} bytes, at most ${MAX_SOCKET_PATH_BYTES}). Choose a shorter one.`)
 }
 
 /**
@@ -116,5 +116,5 @@ async function answers (address: string): Promise<boolean> {
 
 function inUse (stateDir: string, cause?: unknown): FileSyncError {
   return new FileSyncError('STATE_IN_USE', `Another program is running with the state directory ${stateDir}. ` +
-    'Stop it first, or choose another directory with --state-dir.', { cause })
+    'Stop it first, or choose another state directory.', { cause })
 }

@@ -38,7 +38,7 @@ export async function serveMetrics (at: ListenAddress, source: MetricsSource): P
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause => {
       reject(new FileSyncError('PORT_UNAVAILABLE', `Metrics cannot be served at ${at.host} port ${at.port}: ${cause.message}. ` +
-        'Choose another address with --metrics.', { cause }))
+        'Choose another address.', { cause }))
     })
     server.listen(at.port, at.host, resolve)
   })

@@ -3,7 +3,9 @@ import { FileSyncError } from '@filesync/protocol'
 import type { Command } from 'commander'
 import { loadSettingsFile, loadSettingsFileIfAny } from './settings-file.ts'
 import type { FileSettings } from './settings-text.ts'
-import { parseBoolean, PathArgument, Setting, variableOf } from './setting.ts'
+import { variableOf } from './program-name.ts'
+import type { ProgramName } from './program-name.ts'
+import { parseBoolean, PathArgument, Setting } from './setting.ts'
 import { defaultSettingsFile } from './state-dir.ts'
 import { namedPath, userPath } from './user-path.ts'
 import type { Environment } from './user-path.ts'
@@ -18,16 +20,17 @@ interface Named {
  * Fills in what the flags did not give: from the environment, then from the configuration file. Every path becomes absolute,
  * relative to the user's working directory or to the directory of the file that contains it. Throws USAGE.
  */
-export async function applySources (command: Command, env: Environment): Promise<void> {
+export async function applySources (command: Command, program: ProgramName, env: Environment): Promise<void> {
   resolveGivenPaths(command, env)
-  applyEnvironment(command, env)
+  applyEnvironment(command, program, env)
   const named = command.opts<{ config?: string }>().config
-  const file = named ?? defaultSettingsFile(rootOf(command).name(), env)
+  const file = named ?? defaultSettingsFile(program, env)
   const settings = file === undefined ? undefined : named === undefined ? await loadSettingsFileIfAny(file) : await loadSettingsFile(file)
   if (file !== undefined && settings !== undefined) applyFile(command, settings, { file, env })
   for (const setting of settingsOf(command)) {
     if (!setting.isNeeded || command.getOptionValue(setting.attributeName()) !== undefined) continue
-    throw new FileSyncError('USAGE', `A required setting is missing: give ${setting.flags}, or set ${setting.variable} in the environment.`)
+    const variable = variableOf(program, setting.name())
+    throw new FileSyncError('USAGE', `A required setting is missing: give ${setting.flags}, or set ${variable} in the environment.`)
   }
 }
 
@@ -52,12 +55,12 @@ function absolute (value: unknown, { mayBeNamed }: { readonly mayBeNamed: boolea
   return mayBeNamed ? namedPath(value, env, base) : userPath(value, env, base)
 }
 
-function applyEnvironment (command: Command, env: Environment): void {
+function applyEnvironment (command: Command, program: ProgramName, env: Environment): void {
   const fill = filler(command, { source: 'env', env })
   for (const setting of settingsOf(command)) {
     const names = setting.negate ? [setting.name(), positiveName(setting)] : [setting.name()]
     for (const name of names) {
-      const variable = variableOf(name)
+      const variable = variableOf(program, name)
       const text = env[variable]
       // Unit files and containers pass on variables with an empty value.
       if (text === undefined || (text === '' && setting.takesValue)) continue

@@ -21,19 +21,10 @@ export class Setting extends Option {
   get takesValue (): boolean {
     return this.required || this.optional
   }
-
-  get variable (): string {
-    return variableOf(this.name())
-  }
-}
-
-/** The environment variable of a setting: `FILESYNC_MAX_SESSIONS` for `max-sessions`. */
-export function variableOf (name: string): string {
-  return `FILESYNC_${name.toUpperCase().replaceAll('-', '_')}`
 }
 
 /**
- * A setting: a flag, the environment variable `FILESYNC_<NAME>`, or a line in the configuration file, in this order. Empty
+ * A setting: a flag, the environment variable `<PREFIX>_<NAME>` of the program, or a line in the configuration file, in this order. Empty
  * values are refused: an unset variable in a script must not make the working directory the archive.
  *
  * @param parse turns the text into the value; its errors become usage errors
