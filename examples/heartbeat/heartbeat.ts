@@ -29,7 +29,8 @@ const NAME = { name: 'heartbeat', option: '--state-dir DIR' }
 const stateDirOf = ({ stateDir }: Flags): string => resolve(stateDir ?? defaultStateDir(NAME, terminal.env))
 
 async function start (flags: Flags): Promise<void> {
-  const log = createEventLog({ write: line => { process.stdout.write(line) }, json: flags.json === true, now: () => new Date().toISOString() })
+  const write = (line: string): void => { process.stdout.write(line) }
+  const log = createEventLog({ write, json: flags.json === true, now: () => new Date().toISOString() })
   const feed = new EventFeed()
   const status = { beats: 0, startedAtMs: Date.now() }
   const note = (event: LogEvent, text: string): void => {

@@ -27,7 +27,8 @@ async function complaint (call: () => unknown): Promise<unknown> {
 
 describe.each<[string, (more: object) => unknown, readonly (readonly [string, object, RegExp])[]]>([
   ['announceServer', more => announceServer({ ...server, ...more }), [
-    ...[631, NaN, 0, 65_536, '4433', undefined].map(tlsPort => [`tlsPort ${tlsPort}`, { tlsPort }, /: tlsPort must be an integer from 1024/u] as const),
+    ...[631, NaN, 0, 65_536, '4433', undefined]
+      .map(tlsPort => [`tlsPort ${tlsPort}`, { tlsPort }, /: tlsPort must be an integer from 1024/u] as const),
     ['legacyPort 0', { legacyPort: 0 }, /: legacyPort must be an integer from 1/u],
     ['a short idPrefix', { idPrefix: 'ABC' }, /: idPrefix must be the first 16 symbols of a device id, but is "ABC"/u],
     ['no isPairing', { isPairing: undefined }, /: isPairing must be a function/u],
@@ -79,7 +80,8 @@ describe('with no interface that can be used, the process keeps running until th
   test.each([
     ['findServers', 'for await (const server of findServers({ ...init, want: "sync", dnsSd: false })); console.log("ended")', 'ended'],
     ['find', 'for await (const event of find({ ...init, type: "_ipp._tcp" })); console.log("ended")', 'ended'],
-    ['announceServer', `const it = await announceServer({ ...init, dnsSd: false, tlsPort: 4433, idPrefix: "${server.idPrefix}", isPairing: () => false });
+    ['announceServer', `const more = { dnsSd: false, tlsPort: 4433, idPrefix: "${server.idPrefix}", isPairing: () => false }
+      const it = await announceServer({ ...init, ...more });
       ${closing}`, 'listening false'],
     ['announce', `const it = await announce({ ...init, type: "_ipp._tcp", name: "x", port: 1 }); ${closing}`, 'listening false'],
   ])('%s', async (_, code, last) => {

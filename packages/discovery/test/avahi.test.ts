@@ -12,8 +12,10 @@ import { Segment, whyNoNamespaces } from './support/network-namespace.ts'
 import type { Host, Line } from './support/network-namespace.ts'
 
 const script = fileURLToPath(new URL('./support/avahi.sh', import.meta.url))
-const hasAvahi = ['avahi-daemon', 'avahi-browse', 'dbus-daemon'].every(program => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0)
-const reason = whyNoNamespaces() ?? (hasAvahi ? undefined : 'avahi-daemon, avahi-utils or dbus is not installed (Debian: apt install avahi-utils)')
+const hasAvahi = ['avahi-daemon', 'avahi-browse', 'dbus-daemon']
+  .every(program => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0)
+const absent = 'avahi-daemon, avahi-utils or dbus is not installed (Debian: apt install avahi-utils)'
+const reason = whyNoNamespaces() ?? (hasAvahi ? undefined : absent)
 if (reason !== undefined) console.warn(`Skipped: tests against Avahi, because ${reason}`)
 
 /** Avahi on one host. */

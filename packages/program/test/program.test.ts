@@ -321,11 +321,13 @@ test('prints help and version on stdout, with exit code 0', async () => {
 })
 
 describe('a program of another name', () => {
-  async function greet (init: { name: string, family?: string }, env: Record<string, string>): Promise<FakeTerminal & { greeted: unknown }> {
+  interface Greeted extends FakeTerminal { readonly greeted: unknown }
+  async function greet (init: { name: string, family?: string }, env: Record<string, string>): Promise<Greeted> {
     const program = createProgram(init)
     const terminal = fakeTerminal({ XDG_CONFIG_HOME: folder, ...env })
     let greeted: unknown
-    program.command('greet', { isDefault: true }).addOption(setting('--whom <name>', '')).addOption(setting('--needed <x>', '').makeOptionMandatory())
+    program.command('greet', { isDefault: true })
+      .addOption(setting('--whom <name>', '')).addOption(setting('--needed <x>', '').makeOptionMandatory())
       .action((flags: { whom?: string, needed: string }) => {
         greeted = flags.whom
         if (flags.needed === 'bug') throw new TypeError('x is undefined')
@@ -357,7 +359,8 @@ describe('a program of another name', () => {
     for (const text of [...said.slice(0, 3), ...said.slice(4)]) expect(text).not.toMatch(/filesync/iu)
   })
 
-  test.each([{ name: '' }, { name: '../x' }, { name: 'a b' }, { name: 'a', family: '/etc' }, {} as { name: string }])('%j is refused', init => {
+  const wrong = [{ name: '' }, { name: '../x' }, { name: 'a b' }, { name: 'a', family: '/etc' }, {} as { name: string }]
+  test.each(wrong)('%j is refused', init => {
     expect(() => createProgram(init)).toThrow(/^createProgram: (name|family) must start with a letter/u)
   })
 })

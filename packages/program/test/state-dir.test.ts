@@ -19,8 +19,10 @@ describe.runIf(process.platform === 'linux')('default paths', () => {
   })
 
   test('the configuration file is named after the program', () => {
-    expect(defaultSettingsFile({ name: 'filesync-client', family: 'filesync' }, { XDG_CONFIG_HOME: '/etc/x' })).toBe('/etc/x/filesync/client.yaml')
-    expect(defaultSettingsFile({ name: 'filesync-server', family: 'filesync' }, { XDG_CONFIG_HOME: '' })).toBe(join(homedir(), '.config/filesync/server.yaml'))
+    const file = (name: string, base: string): string | undefined =>
+      defaultSettingsFile({ name, family: 'filesync' }, { XDG_CONFIG_HOME: base })
+    expect(file('filesync-client', '/etc/x')).toBe('/etc/x/filesync/client.yaml')
+    expect(file('filesync-server', '')).toBe(join(homedir(), '.config/filesync/server.yaml'))
   })
 })
 

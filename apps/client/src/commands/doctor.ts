@@ -102,7 +102,9 @@ async function * diagnoseNetwork (
   flags: ServerFlags, target: Target | undefined, signal: AbortSignal,
 ): AsyncGenerator<DiscoveryFinding, void, undefined> {
   const expected = target === undefined ? undefined : { address: target.host, port: target.port }
-  const findings = diagnose({ role: 'client', flags: DISCOVERY_FLAGS, clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface })
+  const findings = diagnose({
+    role: 'client', flags: DISCOVERY_FLAGS, clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface,
+  })
   for await (const finding of findings) {
     // The usual fix is to name the server, which the user has done already.
     if (finding.check === 'subnet' && target?.isFromUser === true) {

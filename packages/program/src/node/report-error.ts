@@ -18,7 +18,10 @@ function report (name: string, variable: string): string {
   return `this is a bug in ${name}. Run it again with ${variable}=1 for a stack trace, and report it.`
 }
 
-/** Prints an error on stderr as one message and returns the exit code. With `<PREFIX>_DEBUG` in the environment, the stacks of all causes follow. */
+/**
+ * Prints an error on stderr as one message and returns the exit code. With `<PREFIX>_DEBUG` in the environment, the stacks of all
+ * causes follow.
+ */
 export function reportError (program: ProgramName, error: unknown, terminal: Pick<Terminal, 'stderr' | 'env'>): number {
   const { name } = program
   const known = asFileSyncError(error)
