@@ -62,14 +62,15 @@ function changed (change: (blobs: readonly NumberedBlob[]) => Iterable<NumberedB
 }
 
 /** A client whose root is a table of these pages, and that answers all further requests with some bytes. */
-function table (pages: readonly Page[], bytes: Uint8Array = new Uint8Array(0)): { readonly answer: Answer, readonly rootDigest: LeafPage['digest'] } {
+function table (
+  pages: readonly Page[],
+  bytes: Uint8Array = new Uint8Array(0)
+): { readonly answer: Answer, readonly rootDigest: LeafPage['digest'] } {
   const top = encodePageTable(pages)
   let number = 0
   return {
     rootDigest: hashBytes(top),
-    answer: request => request.length === 0
-      ? [{ number: number++, bytes: top }]
-      : request.map(() => ({ number: number++, bytes })),
+    answer: request => (request.length === 0 ? [{ number: number++, bytes: top }] : request.map(() => ({ number: number++, bytes }))),
   }
 }
 

@@ -1,4 +1,13 @@
-import { decodeListing, encodeListing, encodePageTable, leafPages, LIMITS, ListingRequester, ListingResponder, PageTree } from '@filesync/protocol'
+import {
+  decodeListing,
+  encodeListing,
+  encodePageTable,
+  leafPages,
+  LIMITS,
+  ListingRequester,
+  ListingResponder,
+  PageTree,
+} from '@filesync/protocol'
 import type { ArrivedListing, Digest, FileEntry, HashBytes, LeafPage, Name, Page, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { describe, expect, it } from 'vitest'
@@ -83,7 +92,10 @@ describe('a page', () => {
     const cutAt = (first: number, from: number, to: number): string => {
       const bytes = encodeListing(files(from, to))
       const other = encodeListing(files(to, 20_000))
-      const pages = [page(bytes, `f${String(from).padStart(7, '0')}`, to - from), page(other, `f${String(to).padStart(7, '0')}`, 20_000 - to)]
+      const pages = [
+        page(bytes, `f${String(from).padStart(7, '0')}`, to - from),
+        page(other, `f${String(to).padStart(7, '0')}`, 20_000 - to),
+      ]
       return pageCode(pages, first, bytes)
     }
     expect(cutAt(0, 0, at)).toBe('accepted')

@@ -18,7 +18,8 @@ describe('a page of a safe check', () => {
   it('has the digest of its records', () => {
     const digestOf = (text: string): Digest => hashBytes(new TextEncoder().encode(text))
     const entries: SafePageEntry[] = [
-      { kind: 'file', name: 'a', sizeBytes: 3, digest: digestOf('one') }, { kind: 'symlink', name: 'ü', sizeBytes: 0, digest: digestOf('a') },
+      { kind: 'file', name: 'a', sizeBytes: 3, digest: digestOf('one') },
+      { kind: 'symlink', name: 'ü', sizeBytes: 0, digest: digestOf('a') },
     ]
     // Kind, length of the name, name, size, digest.
     expect(toHex(safePageDigest(entries, bytes => bytes as Digest))).toBe(
@@ -42,8 +43,11 @@ describe('a page of a safe check', () => {
   })
 
   it.each([
-    ['has no files', { files: 0 }], ['has too many files', { files: LIMITS.pageEntries + 1 }], ['has no first name', { first: '' }],
-    ['has a name that is too long', { last: 'x'.repeat(LIMITS.nameBytes + 1) }], ['has a digest that is too short', { digest: digest.slice(1) }],
+    ['has no files', { files: 0 }],
+    ['has too many files', { files: LIMITS.pageEntries + 1 }],
+    ['has no first name', { first: '' }],
+    ['has a name that is too long', { last: 'x'.repeat(LIMITS.nameBytes + 1) }],
+    ['has a digest that is too short', { digest: digest.slice(1) }],
     ['has a path that is too long', { path: 'x'.repeat(LIMITS.pathBytes + 1) }],
   ])('is refused where it %s', (_, more) => {
     const message = { type: 'SAFE_PAGES_QUESTION', fresh: false, pages: [{ ...largest, ...more }] } as Message
@@ -51,8 +55,11 @@ describe('a page of a safe check', () => {
   })
 
   it.each([
-    ['answers for no page', []], ['has a run of no files', [{ runs: [[0, 1, 1]] }]], ['has a time before all times', [{ runs: [[1, -1, 0]] }]],
-    ['has a run of too many files', [{ runs: [[LIMITS.pageEntries + 1, 1, 1]] }]], ['has a run without times', [{ runs: [[1]] }]],
+    ['answers for no page', []],
+    ['has a run of no files', [{ runs: [[0, 1, 1]] }]],
+    ['has a time before all times', [{ runs: [[1, -1, 0]] }]],
+    ['has a run of too many files', [{ runs: [[LIMITS.pageEntries + 1, 1, 1]] }]],
+    ['has a run without times', [{ runs: [[1]] }]],
     ['has too many runs', [{ runs: Array.from({ length: LIMITS.pageEntries + 1 }, () => times) }]],
   ])('has no answer that %s', (_, pages) => {
     const message = { type: 'SAFE_PAGES_ANSWER', pages } as unknown as Message
