@@ -33,7 +33,7 @@ export interface DirectoryVisit extends DirectoryVisitInit {
 }
 
 /** What is known of a directory before its subdirectories are finished. */
-export interface VisitContent {
+interface VisitContent {
   /** The rules for its entries. */
   readonly rules: RuleSet
   /** Adds a subdirectory that is finished. */

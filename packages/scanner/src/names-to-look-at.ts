@@ -7,7 +7,7 @@ import type { DirtyDirectory } from './dirty-directories.ts'
 import { IGNORE_FILE_NAME } from './ignore-rules.ts'
 
 /** With fewer entries, reading all of them costs little. */
-export const LOOK_FROM_ENTRIES = 256
+const LOOK_FROM_ENTRIES = 256
 /** Looking at a large part of the names is not cheaper than reading the directory, and finds less. */
 const LEAST_ENTRIES_PER_NAME = 8
 const KNOWN_NAMES = 4

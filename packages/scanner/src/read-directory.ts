@@ -43,7 +43,7 @@ export interface ReadContext {
 }
 
 /** The entries to look at, with the rules for them compiled. */
-export interface NamedContext extends Pick<NamedEntries, 'names' | 'known' | 'id'> {
+interface NamedContext extends Pick<NamedEntries, 'names' | 'known' | 'id'> {
   readonly rules: IgnoreRules
 }
 

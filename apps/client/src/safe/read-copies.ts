@@ -4,10 +4,10 @@ import type { FileFault, FileSource, WantedFile } from '@filesync/transfer'
 import type { LocalCopy } from './local-copies.ts'
 
 /** What was read of a local copy: its digest, or why it cannot be compared. */
-export type ReadCopy = { readonly digest: Digest } | { readonly state: 'changing' | 'unreadable', readonly reason: string }
+type ReadCopy = { readonly digest: Digest } | { readonly state: 'changing' | 'unreadable', readonly reason: string }
 
 /** What was read; undefined for a copy that need not be read. */
-export type ReadCopies = readonly (ReadCopy | undefined)[]
+type ReadCopies = readonly (ReadCopy | undefined)[]
 
 /** Small files that one thread reads at a time, so that there is work for all threads. */
 const GROUP_FILES = 512

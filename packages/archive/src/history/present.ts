@@ -39,7 +39,7 @@ export async function presentAt (source: PresentSource, path: RelativePath): Pro
  * What the mirror has in a directory, or only at one of its names. Index and store are both read, because each may know what the other
  * does not.
  */
-export async function presentIn ({ area, index, store }: PresentSource, directory: RelativePath, only?: string): Promise<PresentEntry[]> {
+async function presentIn ({ area, index, store }: PresentSource, directory: RelativePath, only?: string): Promise<PresentEntry[]> {
   const key = (name: string): string => store.traits.foldsNames ? foldKey(name) : name
   const found = byName(await listOf({ area, store }, directory, { only }), key)
   const all = knownEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY)

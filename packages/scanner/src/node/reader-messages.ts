@@ -15,7 +15,7 @@ export interface RuleDefinition {
 }
 
 /** The entries of a directory to look at, with the id of the rules for them. */
-export interface NamedCall extends Omit<NamedEntries, 'rules'> {
+interface NamedCall extends Omit<NamedEntries, 'rules'> {
   readonly rulesId: number
 }
 
