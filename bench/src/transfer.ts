@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { ListingResponder, openConnection, PACK_RECORD_BYTES } from '@filesync/protocol'
 import type { Connection, FileEntry, RelativePath, StagingArea } from '@filesync/protocol'
-import { hashBytes, socketStream, systemClock } from '@filesync/protocol/node'
+import { socketStream, systemClock } from '@filesync/protocol/node'
 import { receiveFiles, sendFiles } from '@filesync/transfer'
 import type { WantedFile } from '@filesync/transfer'
 import { openFileSource, openSigner } from '@filesync/transfer/node'
@@ -58,7 +58,7 @@ export async function benchTransfer (init: BenchTransferInit = {}): Promise<read
 
 async function readOnly (work: string, set: ListedFiles, workers: number): Promise<TransferFigure> {
   const source = openFileSource({ root: set.root, workers })
-  const answers = new ListingResponder(set.tree, hashBytes)
+  const answers = new ListingResponder(set.tree, undefined)
   listEverything(answers)
   const wanted = set.tasks.map(([listing, index], task) => {
     const { directory, entry } = answers.entry(listing, index)
@@ -80,7 +80,7 @@ async function readOnly (work: string, set: ListedFiles, workers: number): Promi
 
 async function readLarge (work: string, set: ListedFiles): Promise<TransferFigure> {
   const source = openFileSource({ root: set.root, workers: 1 })
-  const answers = new ListingResponder(set.tree, hashBytes)
+  const answers = new ListingResponder(set.tree, undefined)
   listEverything(answers)
   const { directory, entry } = answers.entry(0, 0)
   const file = { task: 0, directory, entry: entry as FileEntry }
@@ -117,7 +117,7 @@ function * batches (wanted: readonly WantedFile[]): Generator<WantedFile[], void
 async function push (work: string, set: ListedFiles, workers: number): Promise<TransferFigure> {
   const [client, server] = await connectedPair()
   const source = openFileSource({ root: set.root, workers })
-  const answers = new ListingResponder(set.tree, hashBytes)
+  const answers = new ListingResponder(set.tree, undefined)
   listEverything(answers)
   const stop = measure(work, set)
   const receive = async (): Promise<void> => {

@@ -17,7 +17,7 @@ export interface WantedEntry {
 
 /** Has the client list its whole tree, and returns every file with the numbers by which tasks refer to it. */
 export function listAll (tree: Tree): { answers: ListingResponder, files: WantedEntry[] } {
-  const answers = new ListingResponder(tree, hashBytes)
+  const answers = new ListingResponder(tree, undefined)
   const files: WantedEntry[] = []
   let count = 0
   const visit = (directory: RelativePath, bytes: Uint8Array): void => {
