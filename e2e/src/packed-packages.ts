@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
  */
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
-export type PackageManager = 'npm' | 'pnpm'
+type PackageManager = 'npm' | 'pnpm'
 
 interface Manifest {
   readonly name: string

@@ -93,7 +93,7 @@ describe.skipIf(noNamespace)('the example that finds a printer', () => {
   })
 })
 
-test('the heartbeat runs as a daemon with settings, metrics, events and a status, and names only itself', { timeout: 180_000 }, async () => {
+test('the heartbeat runs as a daemon with settings, metrics, events and a status that name only itself', { timeout: 180_000 }, async () => {
   const cwd = await install('heartbeat', ['packages/program'])
   const env = { HEARTBEAT_EVERY: '20ms', HEARTBEAT_STATE_DIR: join(scratch, 'state'), XDG_CONFIG_HOME: join(scratch, 'none') }
   const daemon = new Started(process.execPath, ['heartbeat.ts', 'start', '--json', '--metrics', '127.0.0.1:0'], { cwd, env })

@@ -6,8 +6,8 @@ import type { DnsRecord } from './dns-message.ts'
 import { instanceName, TYPES_NAME } from './service-type.ts'
 
 /** RFC 6762 section 10: records with the name of a host, and others. */
-export const HOST_TTL_SECONDS = 120
-export const OTHER_TTL_SECONDS = 4_500
+const HOST_TTL_SECONDS = 120
+const OTHER_TTL_SECONDS = 4_500
 
 /** What is announced. */
 export interface AnnouncedService {

@@ -95,9 +95,10 @@ export function encodeDiscoverV1 (): Uint8Array {
 /** OFFER of either version; the original program ignores the fields it does not know. Throws TypeError. */
 export function encodeOffer (offer: Offer): Uint8Array {
   const { legacyPort: port, tlsPort: tls, idPrefix: id, nonce: n } = offer
+  const pair = offer.v === 1 ? undefined : offer.pairing
   const message = offer.v === 1
     ? { type: 'OFFER', port }
-    : { type: 'OFFER', port, v: offer.v, tls, id, n, ...(offer.pairing !== undefined && offer.pairing !== false && { pair: offer.pairing }) }
+    : { type: 'OFFER', port, v: offer.v, tls, id, n, ...(pair !== undefined && pair !== false && { pair }) }
   checkEncodable(offer.v === 1 ? offerV1Schema : offerV2Schema, message, 'encodeOffer')
   return encoder.encode(JSON.stringify(message))
 }
