@@ -1,11 +1,12 @@
 import { compareNames, joinPath, readListing } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import type { IndexWrite } from '../store/archive-index.ts'
-import { damageWrites } from '../store/damage.ts'
+import { damagePage } from '../store/damage.ts'
 import type { DamageKind, DamageSite } from '../store/damage.ts'
 import { FACT_BYTES, readFact } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
 import type { KnownFile } from '../store/lookup.ts'
+import { rewriteDirectory } from '../store/rewrite-pages.ts'
 import { leafFor } from '../store/stored-pages.ts'
 import type { StoredPage, WrittenPage } from '../store/stored-pages.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
@@ -83,12 +84,17 @@ function judgeFiles (
   return undefined
 }
 
-/** Damage makes entries of the directory unknown, so it is written as a whole, with the facts that changed. */
+/** Damage makes entries of the directory unknown, in all pages that have some, together with the facts that changed. */
 function damagedWrites (site: DamageSite, { directory, judge }: Revision, { damaged }: Judged): IndexWrite[] {
   const { index, area } = site
-  const whole = index.directory({ area, directory })
-  if (whole === undefined) return []
-  const facts = judgeFiles(whole, { directory, judge, damaged: new Map() }) ?? whole.facts
-  const stored = { listing: whole.listing, facts }
-  return [{ put: { area, directory }, stored }, ...damageWrites(site, { directory, stored, found: damaged })]
+  const writes: IndexWrite[] = []
+  const pages = rewriteDirectory(index, { area, directory }, page => {
+    const facts = judgeFiles(page, { directory, judge, damaged: new Map() }) ?? page.facts
+    const revised = facts === page.facts ? page : { listing: page.listing, facts }
+    const unknown = damagePage(site, { directory, page: revised, found: damaged })
+    writes.push(...unknown.writes)
+    return unknown.page
+  })
+  for (const changed of pages) writes.push(...changed)
+  return writes
 }
