@@ -99,7 +99,7 @@ export function damageWrites (site: DamageSite, { directory, stored, found }: Da
 }
 
 /** As {@link damageWrites} for one page of a directory, which it returns instead of a write of it. The names of the page stay. */
-function damagePage (
+export function damagePage (
   site: DamageSite, { directory, page, found }: DamagedPage,
 ): { readonly writes: readonly IndexWrite[], readonly page: StoredDirectory } {
   const { index, area } = site
