@@ -28,7 +28,8 @@ function manifestOf (directory: string): Manifest {
 function pnpm (words: readonly string[], cwd: string): void {
   const own = process.env['npm_execpath'] ?? ''
   const [command, ...first] = own.includes('pnpm') && existsSync(own)
-    ? [process.execPath, own]
+    // It can be a program of its own, and not a script for Node.
+    ? (/\.[cm]?js$/u.test(own) ? [process.execPath, own] : [own])
     : onPath('pnpm') ? ['pnpm'] : ['npx', '-y', '--prefer-offline', 'pnpm@12']
   execFileSync(command ?? '', [...first, ...words], { cwd, stdio: ['ignore', 'ignore', 'inherit'], env: outsideWorkspace() })
 }

@@ -46,7 +46,7 @@ describe('a client that does not get on is cut, and the next one is served:', ()
     [
       'silence instead of HELLO',
       'PEER_TIMEOUT',
-      6,
+      11,
       async () => {
         /* nothing */
       },
@@ -55,7 +55,7 @@ describe('a client that does not get on is cut, and the next one is served:', ()
     [
       'heartbeats instead of HELLO',
       'PEER_TIMEOUT',
-      6,
+      11,
       async () => {
         /* nothing */
       },

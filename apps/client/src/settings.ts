@@ -163,7 +163,7 @@ export function stateDirOf (flags: ClientFlags, terminal: Terminal): string {
 export async function completePushSettings (given: readonly string[], flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
   const stateDir = stateDirOf(flags, terminal)
   const folders = await chooseFolders(given, flags, { stateDir, terminal })
-  for (const { root } of folders) await checkNotInState(stateDir, root)
+  for (const { root } of folders) await checkNotInState(stateDir, root, { option: '--state-dir' })
   return {
     folders,
     stateDir,

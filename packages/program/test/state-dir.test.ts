@@ -39,12 +39,12 @@ describe('a state directory', () => {
   test.each([
     'tree', 'tree/below', 'tree/not/there/yet', 'tree/..state', 'link', 'link/state', 'other/../tree/state', 'file/x',
   ])('%s is refused', async path => {
-    await expect(checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree'))
+    await expect(checkStateDir(join(folder, path), join(folder, 'tree'), { treeName: 'the tree' }))
       .rejects.toEqual(expect.objectContaining({ code: 'USAGE' }))
   })
 
   test.each(['', 'treehouse', 'state', 'not/there/yet', '..tree'])('%j is accepted', async path => {
-    await checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree')
+    await checkStateDir(join(folder, path), join(folder, 'tree'), { treeName: 'the tree' })
   })
 })
 

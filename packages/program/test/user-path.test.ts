@@ -81,7 +81,7 @@ interface Received {
 
 async function run (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Received> {
   let received: Received = {}
-  const program = createProgram({ name: 'filesync-test', version: '1', description: '' })
+  const program = createProgram({ name: 'filesync-test', family: 'filesync', version: '1', description: '' })
   program.command('go').addArgument(pathArgument('[dir]'))
     .addOption(pathSetting('--config <file>', '')).addOption(pathSetting('--archive <dir>', ''))
     .action((directory: string | undefined, options: Record<string, string>) => { received = { directory, options } })

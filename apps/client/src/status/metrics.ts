@@ -39,6 +39,7 @@ export class ClientMetrics {
   /** Throws PORT_UNAVAILABLE. */
   async serve (at: ListenAddress, status: () => ClientStatus): Promise<MetricsPort> {
     return await serveMetrics(at, {
+      option: '--metrics',
       contentType: this.#registry.contentType,
       metrics: async () => {
         this.#update(status())

@@ -22,7 +22,7 @@ export interface ServerContext {
 /** `filesync-server start`: serves clients until the signal aborts. */
 export async function start (flags: ServerStartFlags, { terminal, signal }: ServerContext): Promise<void> {
   const settings = await completeSettings(flags, terminal)
-  await checkStateDir(settings.stateDir, settings.archiveRoot, 'the archive')
+  await checkStateDir(settings.stateDir, settings.archiveRoot, { treeName: 'the archive', option: '--state-dir' })
   const isQuiet = settings.quiet && !settings.jsonLogs
   const write = (line: string): void => { (isQuiet ? terminal.stderr : terminal.stdout).write(line) }
   const everything = createEventLog({ write, json: settings.jsonLogs, now: () => new Date().toISOString() })

@@ -68,6 +68,7 @@ export class ServerMetrics {
   /** Throws PORT_UNAVAILABLE. */
   async serve (at: ListenAddress): Promise<MetricsPort> {
     return await serveMetrics(at, {
+      option: '--metrics',
       contentType: this.#registry.contentType,
       metrics: async () => {
         this.#update(await this.#health.status())

@@ -1,11 +1,13 @@
 import type { AddressInfo } from 'node:net'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { ListenAddress } from '../listen-address.ts'
+import { withOption } from './option-hint.ts'
+import type { OptionHint } from './option-hint.ts'
 
 const http = process.getBuiltinModule('node:http')
 
 /** What is served; a prom-client registry is one. */
-interface MetricsSource {
+interface MetricsSource extends OptionHint {
   readonly contentType: string
   metrics (): Promise<string>
 }
@@ -38,7 +40,7 @@ export async function serveMetrics (at: ListenAddress, source: MetricsSource): P
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause => {
       reject(new FileSyncError('PORT_UNAVAILABLE', `Metrics cannot be served at ${at.host} port ${at.port}: ${cause.message}. ` +
-        'Choose another address.', { cause }))
+        `Choose another address${withOption(source.option)}.`, { cause }))
     })
     server.listen(at.port, at.host, resolve)
   })

@@ -1,6 +1,8 @@
 import { realpath } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
+import { withOption } from './option-hint.ts'
+import type { OptionHint } from './option-hint.ts'
 import { settingsPath, stateDirectory } from './program-name.ts'
 import type { ProgramName } from './program-name.ts'
 import { absolutePath, homeDirectory, pathWithin } from './user-path.ts'
@@ -33,7 +35,7 @@ function homeForState ({ option }: StateDirInit, env: Environment): string {
   const home = homeDirectory(env)
   if (home !== undefined) return home
   throw new FileSyncError('USAGE', 'This user has no home directory: HOME is not set, and the system lists none. ' +
-    `Choose a state directory${option === undefined ? '' : ` with ${option}`}.`)
+    `Choose a state directory${withOption(option)}.`)
 }
 
 /**
@@ -56,22 +58,27 @@ function configInHome (home: string | undefined): string | undefined {
   return process.platform === 'win32' ? join(home, 'AppData', 'Roaming') : join(home, '.config')
 }
 
+export interface CheckStateDirOptions extends OptionHint {
+  /** What the tree is, in an error: `the archive`. */
+  readonly treeName: string
+}
+
 /**
  * Refuses a state directory inside a tree that is synced: its private key would be sent, and each sync would change it again.
  * Follows symbolic links. Throws USAGE.
  */
-export async function checkStateDir (stateDir: string, tree: string, treeName: string): Promise<void> {
+export async function checkStateDir (stateDir: string, tree: string, { treeName, option }: CheckStateDirOptions): Promise<void> {
   if (pathWithin(await resolveLinks(tree), await resolveLinks(stateDir)) !== undefined) {
     throw new FileSyncError('USAGE', `The state directory ${stateDir} is inside ${treeName} ${tree}. ` +
-      'It holds the private key, so it must be elsewhere. Choose another state directory.')
+      `It holds the private key, so it must be elsewhere. Choose another state directory${withOption(option)}.`)
   }
 }
 
 /** Refuses to push the state directory or a directory in it: the private key would be sent. Follows symbolic links. Throws USAGE. */
-export async function checkNotInState (stateDir: string, tree: string): Promise<void> {
+export async function checkNotInState (stateDir: string, tree: string, { option }: OptionHint = {}): Promise<void> {
   if (pathWithin(await resolveLinks(stateDir), await resolveLinks(tree)) === undefined) return
   throw new FileSyncError('USAGE', `The directory to push, ${tree}, is the state directory ${stateDir} or inside it. ` +
-    'It holds the private key. Push another directory, or choose another state directory.')
+    `It holds the private key. Push another directory, or choose another state directory${withOption(option)}.`)
 }
 
 /** The real path of the part of a path that exists, followed by the rest. */
