@@ -1,11 +1,13 @@
 import { linkSync, lstatSync, readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LIMITS, ROOT_PATH } from '@filesync/protocol'
+import type { StageOutcome } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { describe, expect, test } from 'vitest'
 import { LoopDisk, mayMountImages, run } from './support/disks.ts'
 import { describeFolder, describeSource, newArchive, newFolder, newSite, versionsIn } from './support/on-disk.ts'
 import type { Site, WallClock } from './support/on-disk.ts'
-import { push } from './support/push.ts'
+import { compareAll, makePack, push } from './support/push.ts'
 import { LinkedSource, NAMES } from './support/linked-source.ts'
 import type { SourceTree } from './support/source-tree.ts'
 
@@ -338,6 +340,29 @@ describe('a client that lists wrong file ids', () => {
     expect(await push(area, source)).toMatchObject({ asked: [], problems: [] })
     await expectStored(site, source)
     expect(new Set(inodes(root)).size).toBe(1)
+  })
+
+  test.each(['first', 'in between', 'last'])('that begins to answer for digests before the content is staged, and ends %s', async when => {
+    const site = await newSite()
+    const source = new LinkedSource().names(SMALL)
+    const sync = await site.area.beginSync()
+    compareAll(sync, source.snapshot())
+    const plan = sync.plan({ complete: true, digest: true })
+    const content = new TextEncoder().encode(SMALL)
+    const digests = [...plan.tasks].flatMap(([, , how], task) => how === 'DIGEST' ? [task] : [])
+    const [whole = 0] = [...plan.tasks].flatMap(([, , how], task) => how === undefined ? [task] : [])
+    const begun = await Promise.all(digests.map(async task => await sync.beginFile(task, 0)))
+    const finish = async (): Promise<StageOutcome[]> => await Promise.all(begun.map(async file => await file.finish(hashBytes(content))))
+    const early = when === 'first' ? await finish() : []
+    const staging = sync.stagePack(makePack([{ task: whole, content }]))
+    const between = when === 'in between' ? finish() : Promise.resolve([])
+    await staging
+    const outcomes = [...early, ...await between, ...when === 'last' ? await finish() : []]
+    expect(outcomes.map(({ isWantedAgain }) => isWantedAgain)).toEqual(digests.map(() => undefined))
+    expect([...plan.retryTasks()]).toEqual([])
+    expect(await sync.finish()).toMatchObject({ files: NAMES.length, problems: [] })
+    expect(new Set(inodes(site.root)).size).toBe(1)
+    await expectStored(site, source)
   })
 
   test('learns of names whose content never arrived', async () => {

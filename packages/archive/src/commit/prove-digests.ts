@@ -44,9 +44,10 @@ export interface Proofs {
  */
 export async function proveDigests (init: ProofInit, files: readonly FileDigest[]): Promise<Proofs> {
   const { moves } = init
+  // At once: content that is staged meanwhile is linked for the names that are known to wait for it.
+  const { linked, waiting } = proveLinked(init, files)
   const { alike, altered } = await proveAlike(init, files)
   const proven = new Set<number>()
-  const { linked, waiting } = proveLinked(init, files)
   for (const task of waiting) proven.add(task)
   const found = [...await moves.prove(files), ...linked, ...alike]
   for (const { task } of found) proven.add(task)

@@ -55,6 +55,8 @@ export class Stager {
   readonly #init: StagerInit
   /** By task: 1 if it was answered. */
   readonly #answered: Uint8Array
+  /** Tasks whose answers have begun, and will end with the digest. */
+  readonly #comparing = new Set<number>()
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #streams = new Set<StagedFile>()
   readonly #partials = new Set<string>()
@@ -67,7 +69,7 @@ export class Stager {
     this.#init = init
     this.#answered = new Uint8Array(init.tasks.maxTasks)
     this.#moves = new MoveProofs(init.tasks, init.moved)
-    this.#linked = new LinkedFiles({ ...init, isAnswered: task => this.#answered[task] === 1 })
+    this.#linked = new LinkedFiles({ ...init, isAnswered: task => this.#answered[task] === 1 && !this.#comparing.has(task) })
   }
 
   /** Names of large files that were begun; some may be unfinished. */
@@ -161,9 +163,16 @@ export class Stager {
   }
 
   #comparedFile (task: number): StagedFile {
-    return comparedFile(this.#init.status, async digest => {
-      const [outcome] = await this.#compare([{ task, digest }])
-      return outcome ?? { task, bytes: 0, isWantedAgain: true }
+    this.#comparing.add(task)
+    const { status } = this.#init
+    return comparedFile({
+      status,
+      compare: async digest => {
+        this.#comparing.delete(task)
+        const [outcome] = await this.#compare([{ task, digest }])
+        return outcome ?? { task, bytes: 0, isWantedAgain: true }
+      },
+      abandoned: () => { this.#comparing.delete(task) },
     })
   }
 
