@@ -8,8 +8,8 @@ import { CLIENT_PROGRAM, openPairedStage, SERVER_PROGRAM } from '../src/programs
 import type { Finished, PairedStage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
-/** Enough for a dozen pages. */
-const FILES = 5_000
+/** Enough for several pages. */
+const FILES = 3_000
 /** A page has at most 1024 entries of some 50 bytes; a change may touch two, and the table above. */
 const CHANGE_BYTES = 100_000
 let clockSeconds = 1_700_000_000
@@ -51,15 +51,13 @@ test('a directory of many pages is stored, and a change in it costs a few pages'
   const unchanged = await push()
   expect(unchanged.result.bytesSent).toBeLessThan(8_000)
   const changes: (() => void)[] = [
-    () => { put(nameOf(3000), 'changed') },
-    () => { put('IMG_003000b.JPG') },
+    () => { put(nameOf(1500), 'changed') },
+    () => { put('IMG_001500b.JPG') },
     () => { put('A') },
-    () => { put('zzz') },
     () => { rmSync(join(directory, nameOf(3))) },
-    () => { rmSync(join(directory, 'A')) },
-    () => { renameSync(join(directory, nameOf(4444)), join(directory, 'IMG_000000a.JPG')) },
+    () => { renameSync(join(directory, nameOf(2222)), join(directory, 'IMG_000000a.JPG')) },
     () => { mkdirSync(join(directory, 'IMG_000500.JPG.d')) },
-    () => { rmSync(join(directory, nameOf(2500))); mkdirSync(join(directory, nameOf(2500))) },
+    () => { rmSync(join(directory, nameOf(1250))); mkdirSync(join(directory, nameOf(1250))) },
   ]
   for (const change of changes) {
     change()
@@ -73,7 +71,7 @@ test('a directory of many pages is stored, and a change in it costs a few pages'
 test('random changes across the size at which a directory gets pages are stored exactly', { timeout: 180_000 }, async () => {
   const seed = Math.floor(Math.random() * 1e6)
   const random = seededRandom(seed)
-  const sizes = [1000, 1024, 1025, 1300, 4000, 1025, 1024, 200, 1, 2000]
+  const sizes = [1000, 1025, 2500, 1024, 1, 1300]
   for (const size of sizes) {
     const names = readdirSync(directory)
     for (const name of names) if (random.below(10) === 0 || random.below(names.length) >= size) rmSync(join(directory, name))
@@ -99,7 +97,7 @@ test('a started client, safe checks, restores and a verification know all pages'
     return JSON.parse(String(line.value)) as PushResult
   }
   expect(await run()).toMatchObject({ result: 'ok', filesSent: FILES })
-  put(nameOf(4321), 'changed while the client watches')
+  put(nameOf(2100), 'changed while the client watches')
   put('new')
   rmSync(join(directory, nameOf(17)))
   while ((await differences()).length > 0) expect(await run()).toMatchObject({ result: 'ok' })

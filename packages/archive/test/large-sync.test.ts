@@ -141,7 +141,7 @@ test('a sync uses no more memory than is counted for it, some 200 bytes for a di
 })
 
 test('a sync of very many directories that were all made and wait for their files takes less than 500 bytes for each', LONG, async () => {
-  const COUNT = 60_000
+  const COUNT = 25_000
   const world = new World()
   const area = await world.area()
   // What the store and the index would hold is not memory of the sync.
