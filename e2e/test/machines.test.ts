@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { spawn, spawnSync } from 'node:child_process'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
@@ -15,12 +15,19 @@ afterEach(async () => { await stage.dispose() })
 
 /** The bytes of all files that {@link fill} writes. */
 const TOTAL_BYTES = 12_000_000
+const LONG_AGO = 1_700_000_000
 
 /** Files as a person has them: many small ones, some of the same size, and a large one. */
 async function fill (directory: string): Promise<void> {
   await mkdir(`${directory}/photos`, { recursive: true })
-  for (let n = 0; n < 40; n++) await writeFile(`${directory}/photos/${String(n)}.jpg`, randomBytes(100_000))
-  await writeFile(`${directory}/video.mp4`, randomBytes(8_000_000))
+  for (let n = 0; n < 40; n++) await put(`${directory}/photos/${String(n)}.jpg`, randomBytes(100_000))
+  await put(`${directory}/video.mp4`, randomBytes(8_000_000))
+}
+
+/** Writes a file that has been quiet for long, so that no push waits for it. */
+async function put (file: string, content: Uint8Array): Promise<void> {
+  await writeFile(file, content)
+  await utimes(file, LONG_AGO, LONG_AGO)
 }
 
 async function operate (...args: readonly string[]): Promise<Finished> {

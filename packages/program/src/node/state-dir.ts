@@ -58,7 +58,7 @@ function configInHome (home: string | undefined): string | undefined {
   return process.platform === 'win32' ? join(home, 'AppData', 'Roaming') : join(home, '.config')
 }
 
-export interface CheckStateDirOptions extends OptionHint {
+interface CheckStateDirOptions extends OptionHint {
   /** What the tree is, in an error: `the archive`. */
   readonly treeName: string
 }
