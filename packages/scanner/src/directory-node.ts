@@ -1,7 +1,7 @@
 import { countListing, digestOffsets, LIMITS, readListing } from '@filesync/protocol'
 import type { Digest, HashBytes, Name } from '@filesync/protocol'
 import { NO_NOTES } from './directory-notes.ts'
-import type { DirectoryNotes } from './directory-notes.ts'
+import type { DirectoryNotes } from './directory-reading.ts'
 import { LargeListing } from './large-listing.ts'
 import { NOTHING_ODD } from './node-tally.ts'
 import type { OddTally, Tally } from './node-tally.ts'

@@ -1,29 +1,11 @@
 import type { Name, Problem } from '@filesync/protocol'
-import type { ExcludedName, FoundMount, ListedDirectory, Unsettled } from './directory-reading.ts'
-import type { LeftOutEntries } from './left-out.ts'
-
-/** What is to be said about one directory beside its listing, without what is below it. */
-export interface DirectoryNotes {
-  readonly problems: readonly Problem[]
-  readonly problemCount: number
-  readonly leftOut?: LeftOutEntries
-  readonly excluded?: readonly ExcludedName[]
-  readonly mount?: FoundMount
-  readonly complete: boolean
-  readonly unsettled: readonly Unsettled[]
-  /** The id of a FileSync archive, if the directory is the root of one. */
-  readonly archiveId?: string
-  /** Number of ignored names. */
-  readonly ignored: number
-  /** These names, unless they are too many. */
-  readonly ignoredNames?: readonly string[]
-}
+import type { DirectoryNotes } from './directory-reading.ts'
 
 /** Almost every directory has these. */
 export const NO_NOTES: DirectoryNotes = { problems: [], problemCount: 0, complete: true, unsettled: [], ignored: 0 }
 
 /** The notes of a directory that was read. */
-export function notesOf (reading: Omit<ListedDirectory, 'status' | 'start' | 'end' | 'digestOffsets'>): DirectoryNotes {
+export function notesOf (reading: DirectoryNotes): DirectoryNotes {
   const { ignored, ignoredNames, problems, problemCount, complete, unsettled, archiveId, leftOut, excluded, mount } = reading
   const isUsual = ignored === 0 && problemCount === 0 && complete && unsettled.length === 0 && archiveId === undefined &&
     leftOut === undefined && excluded === undefined && mount === undefined

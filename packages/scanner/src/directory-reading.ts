@@ -69,20 +69,12 @@ export interface ExcludedName {
   readonly index: number
 }
 
-/** The content of one directory, whose listing is in a block of many. */
-export interface ListedDirectory extends WrittenListing {
-  readonly status: 'read'
-  /** Names and file ids of the subdirectories, in the order of `digestOffsets`. */
-  readonly childNames: readonly Name[]
-  /** Two numbers each: the low and the high half. */
-  readonly childIds: Int32Array
-  readonly files: number
-  readonly bytes: number
+/** What is to be said about one directory beside its listing, without what is below it. */
+export interface DirectoryNotes {
+  /** Number of ignored names. */
   readonly ignored: number
   /** The ignored names, if there are some, and they are not too many. */
   readonly ignoredNames?: readonly string[]
-  /** Present if only the names of the request were looked at; the listing has nothing else then. */
-  readonly isOfNames?: boolean
   /** The first problems, as many as a `ProblemList` keeps; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
@@ -96,7 +88,20 @@ export interface ListedDirectory extends WrittenListing {
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
   /** The id of a FileSync archive, if the directory is the root of one. */
-  readonly archiveId: string | undefined
+  readonly archiveId?: string | undefined
+}
+
+/** The content of one directory, whose listing is in a block of many. */
+export interface ListedDirectory extends WrittenListing, DirectoryNotes {
+  readonly status: 'read'
+  /** Names and file ids of the subdirectories, in the order of `digestOffsets`. */
+  readonly childNames: readonly Name[]
+  /** Two numbers each: the low and the high half. */
+  readonly childIds: Int32Array
+  readonly files: number
+  readonly bytes: number
+  /** Present if only the names of the request were looked at; the listing has nothing else then. */
+  readonly isOfNames?: boolean
   /** The text of the directory's ignore file. */
   readonly ruleText: string | undefined
 }

@@ -1,5 +1,5 @@
 import { NO_NOTES } from './directory-notes.ts'
-import type { DirectoryNotes } from './directory-notes.ts'
+import type { DirectoryNotes } from './directory-reading.ts'
 
 /** How much of what is not usual is in a directory and below it. */
 export interface OddTally {
